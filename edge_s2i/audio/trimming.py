@@ -1,0 +1,32 @@
+"""Cutting leading and trailing silence by frame energy, the same way in training and on the device."""
+
+import numpy as np
+
+from edge_s2i.audio.constants import HOP_LENGTH, SAMPLE_RATE
+from edge_s2i.audio.level import frame_energy, loud_energy
+
+_RANGE_DB = 35.0  # frames this far below the loud part of the utterance are silence
+_MARGIN_FRAMES = 8  # 80 ms kept on each side, so that soft onsets and final plosives survive
+
+
+def trim_silence(samples: np.ndarray) -> np.ndarray:
+    """Returns the view of `samples` ((N,) float32, 16 kHz) from its first to its last loud frame, plus 80 ms.
+
+    Loud means within 35 dB of what `loud_energy` says. A signal with no loud part comes back whole.
+    """
+    energy = frame_energy(samples)
+    frames = len(energy)
+    if frames < 2 * _MARGIN_FRAMES:
+        return samples
+    reference = loud_energy(energy)
+    loud = np.flatnonzero(energy > reference * 10 ** (-_RANGE_DB / 10))
+    if reference <= 0.0 or len(loud) == 0:
+        return samples
+    first = max(0, int(loud[0]) - _MARGIN_FRAMES)
+    last = min(frames, int(loud[-1]) + 1 + _MARGIN_FRAMES)
+    return samples[first * HOP_LENGTH : len(samples) if last == frames else last * HOP_LENGTH]
+
+
+def seconds(samples: np.ndarray) -> float:
+    """Length of 16 kHz `samples` in seconds."""
+    return len(samples) / SAMPLE_RATE
