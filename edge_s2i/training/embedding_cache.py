@@ -1,0 +1,85 @@
+"""Speech embeddings of a whole corpus in one file: the picture stage never runs the speech encoder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from edge_s2i.errors import TrainingError
+
+FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class EmbeddingCache:
+    """embeddings (M, E) float16 unit length, concept (M,) int32 into `concepts`, split (M,) uint8 into `splits`."""
+
+    embeddings: Tensor
+    concept: Tensor
+    split: Tensor
+    concepts: tuple[str, ...]
+    splits: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        rows = self.embeddings.shape[0]
+        if self.embeddings.ndim != 2 or self.concept.shape != (rows,) or self.split.shape != (rows,):
+            raise TrainingError(
+                f"embedding cache does not agree with itself: embeddings {tuple(self.embeddings.shape)}, "
+                f"concept {tuple(self.concept.shape)}, split {tuple(self.split.shape)}"
+            )
+        if rows and (int(self.concept.max()) >= len(self.concepts) or int(self.split.max()) >= len(self.splits)):
+            raise TrainingError("embedding cache names concepts or splits beyond its own lists")
+
+    def of_split(self, split: str) -> tuple[Tensor, Tensor]:
+        """(embeddings (m, E) float16, concept (m,) int64) of one split; empty where the split has none."""
+        if split not in self.splits:
+            return self.embeddings[:0], self.concept[:0].long()
+        rows = self.split == self.splits.index(split)
+        return self.embeddings[rows], self.concept[rows].long()
+
+    def save(self, path: str | Path) -> None:
+        """Writes one safetensors file whose header lists concepts and splits; whole or not at all."""
+        from safetensors.torch import save_file
+
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        tensors = {
+            "embeddings": self.embeddings.to(torch.float16).contiguous(),
+            "concept": self.concept.to(torch.int32).contiguous(),
+            "split": self.split.to(torch.uint8).contiguous(),
+        }
+        header = {
+            "format": FORMAT,
+            "kind": "speech embeddings",
+            "concepts": json.dumps(self.concepts),
+            "splits": json.dumps(self.splits),
+        }
+        save_file(tensors, partial, metadata=header)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "EmbeddingCache":
+        """Raises TrainingError where the file is missing, damaged, or of another kind or format."""
+        from safetensors import SafetensorError, safe_open
+
+        path = Path(path)
+        if not path.is_file():
+            raise TrainingError(f"no speech embeddings at {path}; train the speech stage and cache them first")
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = file.metadata() or {}
+                if header.get("kind") != "speech embeddings":
+                    raise TrainingError(f"{path} does not hold speech embeddings")
+                if header.get("format") != FORMAT:
+                    raise TrainingError(f"{path} has format {header.get('format')}; this version reads {FORMAT}")
+                tensors = {name: file.get_tensor(name) for name in ("embeddings", "concept", "split")}
+        except SafetensorError as error:
+            raise TrainingError(f"{path} cannot be read as speech embeddings: {error}") from error
+        return cls(
+            **tensors,
+            concepts=tuple(json.loads(header["concepts"])),
+            splits=tuple(json.loads(header["splits"])),
+        )

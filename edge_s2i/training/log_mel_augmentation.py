@@ -1,0 +1,213 @@
+"""Augmentation of speech on a batch of log-mels, vectorized: a room, a microphone, a speaker and a clock, varied.
+
+Mel power is close to additive for independent sounds and a room's late decay is close to a convolution of the power
+envelope, so noise, babble and reverberation are applied to mel power; a filter is a sum in the log domain; speed
+and vocal-tract length are resampling along time and along mel. All of it costs a few milliseconds a batch, where
+the same on waveforms costs more than the encoder's step.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from edge_s2i.audio.constants import LOG_FLOOR, MEL_BANDS
+
+LOG_POWER_PER_DB = math.log(10.0) / 10.0
+
+
+@dataclass(frozen=True)
+class LogMelAugmentationConfig:
+    """Strengths; probabilities are a clip's chance of an effect, ranges are drawn uniformly."""
+
+    speed: tuple[float, float] = (0.8, 1.25)
+    vocal_tract: tuple[float, float] = (0.86, 1.16)  # factor on the mel axis; 1 leaves it
+    equalizer_db: float = 5.0  # deviation of the random smooth filter
+    tilt_db: float = 6.0  # over the whole mel range
+    band_limit_probability: float = 0.15
+    reverberation_probability: float = 0.4
+    decay_seconds: tuple[float, float] = (0.1, 0.7)  # RT60
+    noise_probability: float = 0.6
+    snr_db: tuple[float, float] = (0.0, 35.0)
+    babble_share: float = 0.4  # of noisy clips: other clips of the batch instead of stationary noise
+    gain_db: tuple[float, float] = (-30.0, 3.0)
+    max_pad_frames: int = 12  # leading and trailing background kept around the utterance
+    max_crop_frames: int = 4
+    frequency_masks: int = 2
+    frequency_mask_bands: int = 10
+    time_masks: int = 2
+    time_mask_share: float = 0.12  # of the utterance's frames, each mask at most
+
+
+def _uniform(batch: int, low: float, high: float, device: torch.device) -> torch.Tensor:
+    return torch.empty(batch, device=device).uniform_(low, high)
+
+
+def _chance(batch: int, probability: float, device: torch.device) -> torch.Tensor:
+    return torch.rand(batch, device=device) < probability
+
+
+def warp(
+    log_mel: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Speed, vocal-tract length, cropping and padding in one bilinear resampling.
+
+    log_mel (B, MEL_BANDS, T), lengths (B,) -> the same of new lengths; outside the utterance its own quietest
+    frame goes on.
+    """
+    batch, bands, _ = log_mel.shape
+    device = log_mel.device
+    speed = _uniform(batch, *config.speed, device)
+    stretch = _uniform(batch, *config.vocal_tract, device)
+    crop = torch.minimum(_uniform(batch, 0, config.max_crop_frames, device), lengths * 0.05)
+    lead = _uniform(batch, 0, config.max_pad_frames, device) - crop
+    tail = _uniform(batch, 0, config.max_pad_frames, device) - crop
+    new_lengths = (lengths / speed + lead + tail).round().clamp(min=16).long()
+    frames = int(new_lengths.max())
+    time = (torch.arange(frames, device=device)[None, :] - lead[:, None]) * speed[
+        :, None
+    ]  # (B, frames) in source
+    band = torch.arange(bands, device=device)[None, :] * stretch[:, None]  # (B, bands) in source
+    inside = (time >= 0) & (time <= (lengths - 1)[:, None])
+    quietest = log_mel.mean(dim=1).argmin(dim=1)
+    background = log_mel[torch.arange(batch, device=device), :, quietest][:, :, None]
+    grid_x = 2.0 * time / max(log_mel.shape[2] - 1, 1) - 1.0
+    grid_y = 2.0 * band / (bands - 1) - 1.0
+    grid = torch.stack(
+        [grid_x[:, None, :].expand(batch, bands, frames), grid_y[:, :, None].expand(batch, bands, frames)],
+        dim=3,
+    )
+    warped = F.grid_sample(
+        log_mel[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True
+    )[:, 0]
+    return torch.where(inside[:, None, :], warped, background), new_lengths
+
+
+def smooth_filter_db(batch: int, config: LogMelAugmentationConfig, device: torch.device) -> torch.Tensor:
+    """Random smooth microphone responses, (B, MEL_BANDS, 1) in dB: eight random points interpolated, and a tilt."""
+    points = torch.randn(batch, 1, 8, device=device) * config.equalizer_db
+    curve = F.interpolate(points, size=MEL_BANDS, mode="linear", align_corners=True)[:, 0]
+    tilt = _uniform(batch, -config.tilt_db, config.tilt_db, device)[:, None]
+    ramp = torch.linspace(-0.5, 0.5, MEL_BANDS, device=device)[None, :]
+    return (curve + tilt * ramp)[:, :, None]
+
+
+def reverberate(power: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:
+    """Adds an exponentially decaying late tail to mel power (B, MEL_BANDS, T), for a random share of the batch."""
+    batch = power.shape[0]
+    device = power.device
+    taps = 40  # 0.4 s of tail
+    decay = _uniform(batch, *config.decay_seconds, device)
+    frames = torch.arange(1, taps, device=device)[None, :]
+    tail = torch.exp(-13.8 * 0.01 * frames / decay[:, None])  # -60 dB after `decay` seconds
+    level = 10 ** (_uniform(batch, -12.0, 3.0, device) / 10)[:, None]  # late to direct energy
+    wet = _chance(batch, config.reverberation_probability, device)[:, None]
+    tail = torch.where(wet, tail / tail.sum(1, keepdim=True) * level, torch.zeros_like(tail))
+    kernel = torch.cat([torch.ones(batch, 1, device=device), tail], dim=1).flip(1)[:, None]
+    padded = F.pad(power.transpose(0, 1), (taps - 1, 0))
+    return F.conv1d(padded, kernel, groups=batch).transpose(0, 1)
+
+
+def noise_power(power: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:
+    """Noise of the shape of `power` (B, MEL_BANDS, T): coloured and slowly moving, or babble of three other clips."""
+    batch, bands, frames = power.shape
+    device = power.device
+    colour = smooth_filter_db(batch, LogMelAugmentationConfig(equalizer_db=8.0, tilt_db=20.0), device)
+    envelope_db = F.interpolate(
+        torch.randn(batch, 1, max(2, frames // 25), device=device) * 3.0,
+        size=frames,
+        mode="linear",
+        align_corners=True,
+    )
+    # Power of a noise band over 25 ms is about chi-squared with a few degrees of freedom: 2 to 3 dB of flutter.
+    flutter_db = torch.randn(batch, bands, frames, device=device) * 2.5
+    stationary = torch.exp((colour + envelope_db + flutter_db) * LOG_POWER_PER_DB)
+    babble = sum(
+        power[torch.randperm(batch, device=device)].roll(int(torch.randint(0, frames, ())), dims=2)
+        for _ in range(3)
+    )
+    choose = _chance(batch, config.babble_share, device)[:, None, None]
+    return torch.where(choose, babble, stationary)
+
+
+def mix(
+    power: torch.Tensor, noise: torch.Tensor, lengths: torch.Tensor, snr_db: torch.Tensor
+) -> torch.Tensor:
+    """power + noise at `snr_db` (B,) measured on mean mel power over the valid frames of each clip."""
+    mask = (torch.arange(power.shape[2], device=power.device)[None, :] < lengths[:, None])[:, None]
+    speech_level = (power * mask).sum((1, 2))
+    noise_level = (noise * mask).sum((1, 2)).clamp(min=1e-12)
+    gain = speech_level / noise_level * 10 ** (-snr_db / 10)
+    return power + noise * gain[:, None, None]
+
+
+def augment(
+    log_mel: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Everything but SpecAugment, on unnormalized log-mel (B, MEL_BANDS, T), lengths (B,) -> the same, new lengths."""
+    batch = log_mel.shape[0]
+    device = log_mel.device
+    log_mel, lengths = warp(log_mel, lengths, config)
+    power = torch.exp(log_mel + smooth_filter_db(batch, config, device) * LOG_POWER_PER_DB)
+    power = reverberate(power, config)
+    noisy = _chance(batch, config.noise_probability, device)
+    snr = torch.where(
+        noisy, _uniform(batch, *config.snr_db, device), torch.full((batch,), 60.0, device=device)
+    )
+    power = mix(power, noise_power(power, config), lengths, snr)
+    # A second filter, of the microphone that hears speech and noise alike; band limits silence what is outside.
+    gain_db = _uniform(batch, *config.gain_db, device)[:, None, None]
+    power = power * torch.exp((smooth_filter_db(batch, config, device) * 0.5 + gain_db) * LOG_POWER_PER_DB)
+    bands = torch.arange(MEL_BANDS, device=device)[None, :]
+    low = torch.randint(0, 8, (batch, 1), device=device)
+    high = torch.randint(44, MEL_BANDS, (batch, 1), device=device)  # band 44 is about 3.4 kHz: the telephone
+    limited = _chance(batch, config.band_limit_probability, device)[:, None]
+    keep = ~limited | ((bands >= low) & (bands <= high))
+    return torch.log(power * keep[:, :, None] + LOG_FLOOR), lengths
+
+
+def spec_augment(
+    features: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig
+) -> torch.Tensor:
+    """Masks bands and spans of time with 0, the mean of a normalized log-mel (arXiv 1904.08779, without warping)."""
+    batch, bands, frames = features.shape
+    device = features.device
+    keep = torch.ones(batch, bands, frames, dtype=torch.bool, device=device)
+    band = torch.arange(bands, device=device)[None, :]
+    frame = torch.arange(frames, device=device)[None, :]
+    for _ in range(config.frequency_masks):
+        width = torch.randint(0, config.frequency_mask_bands + 1, (batch, 1), device=device)
+        start = (torch.rand(batch, 1, device=device) * (bands - width)).long()
+        keep &= ~((band >= start) & (band < start + width))[:, :, None]
+    for _ in range(config.time_masks):
+        width = (torch.rand(batch, 1, device=device) * config.time_mask_share * lengths[:, None]).long()
+        start = (torch.rand(batch, 1, device=device) * (lengths[:, None] - width)).long()
+        keep &= ~((frame >= start) & (frame < start + width))[:, None, :]
+    return features * keep
+
+
+def unknown_sounds(
+    log_mel: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig
+) -> torch.Tensor:
+    """Sounds that are no concept, made of a batch of clips: reversed speech, shuffled pieces, noise alone.
+
+    log_mel (B, MEL_BANDS, T), lengths (B,) -> (B, MEL_BANDS, T); a third of the batch each.
+    """
+    batch, _, frames = log_mel.shape
+    device = log_mel.device
+    index = torch.arange(frames, device=device)[None, :].expand(batch, frames)
+    reversed_index = (lengths[:, None] - 1 - index).clamp(min=0)
+    # Swapping an utterance's halves keeps every sound and its spectrum and loses the word.
+    half = (lengths // 2)[:, None]
+    shuffled_index = torch.where(
+        index < lengths[:, None], (index + half) % lengths.clamp(min=1)[:, None], index
+    )
+    kind = torch.arange(batch, device=device) % 3
+    source = torch.where((kind == 0)[:, None], reversed_index, shuffled_index)
+    speech = torch.gather(log_mel, 2, source[:, None, :].expand_as(log_mel))
+    noise = torch.log(
+        noise_power(torch.exp(log_mel), config) * torch.exp(_uniform(batch, -8.0, 2.0, device))[:, None, None]
+        + LOG_FLOOR
+    )
+    return torch.where((kind == 2)[:, None, None], noise, speech)

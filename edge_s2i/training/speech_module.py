@@ -1,0 +1,256 @@
+"""Stage one: the speech encoder and the space it shares with pictures and captions."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional as F
+
+from edge_s2i.audio.torch_log_mel import normalize_log_mel
+from edge_s2i.data.packed_data import CODE_LOW, CODE_STEP
+from edge_s2i.losses.info_nce import LearnedScale, info_nce, uniform_cross_entropy
+from edge_s2i.models.ema import ExponentialMovingAverage
+from edge_s2i.models.picture_tower import CaptionTower, PictureTower
+from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from edge_s2i.training.log_mel_augmentation import (
+    LogMelAugmentationConfig,
+    augment,
+    spec_augment,
+    unknown_sounds,
+)
+from edge_s2i.training.speech_data import SpeechData
+
+
+class SpeechModule(lightning.LightningModule):
+    """Trains a SpeechEncoder against pictures, captions and concept prototypes by InfoNCE.
+
+    Three targets share one space: a projection of frozen picture features, a projection of a frozen caption
+    embedding (where the data module has them), and a free prototype a concept, which is what confidence is read
+    from. Sounds that are no concept are pushed to no prototype in particular.
+
+    Args:
+        encoder: shape of the SpeechEncoder.
+        augmentation: strengths of the augmentation on log-mels.
+        learning_rate: peak, after warm-up; falls to 0 along a cosine at the trainer's max_steps.
+        weight_decay: AdamW's, on matrices only.
+        warmup_steps: linear warm-up.
+        picture_weight, caption_weight, prototype_weight, unknown_weight: of the terms of the loss.
+        picture_candidates: pictures of how many other concepts each step contrasts with.
+        unknown_share: sounds that are no concept, as a share of the batch.
+        ema_decay: of the encoder whose weights are validated and saved.
+    """
+
+    def __init__(
+        self,
+        encoder: SpeechEncoderConfig = SpeechEncoderConfig(),  # noqa: B008 - frozen dataclass
+        augmentation: LogMelAugmentationConfig = LogMelAugmentationConfig(),  # noqa: B008 - frozen dataclass
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.02,
+        warmup_steps: int = 200,
+        picture_weight: float = 0.3,
+        caption_weight: float = 0.3,
+        prototype_weight: float = 1.0,
+        unknown_weight: float = 0.3,
+        picture_candidates: int = 512,
+        unknown_share: float = 0.06,
+        ema_decay: float = 0.999,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters({"encoder": asdict(encoder), "augmentation": asdict(augmentation)})
+        self.augmentation = augmentation
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup_steps = warmup_steps
+        self.picture_weight = picture_weight
+        self.caption_weight = caption_weight
+        self.prototype_weight = prototype_weight
+        self.unknown_weight = unknown_weight
+        self.picture_candidates = picture_candidates
+        self.unknown_share = unknown_share
+        self.encoder = SpeechEncoder(encoder)
+        self.ema = ExponentialMovingAverage(self.encoder, ema_decay)
+        self.picture_tower = PictureTower(embedding_dim=encoder.embedding_dim)
+        self.caption_tower: CaptionTower | None = None
+        self.picture_scale = LearnedScale()
+        self.caption_scale = LearnedScale()
+        self.prototype_scale = LearnedScale()
+        self._validation: list[tuple[torch.Tensor, ...]] = []
+
+    # --- what depends on the data ------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Takes the frozen features from the data module; prototypes get their size from its concepts."""
+        if hasattr(self, "prototypes"):
+            return
+        data: SpeechData = self.trainer.datamodule  # type: ignore[attr-defined]
+        concepts = len(data.pack.concepts)
+        trained = data.pictures.split == "train"
+        features = torch.from_numpy(data.pictures.features[trained])
+        self.register_buffer("picture_features", features, persistent=False)
+        # Pictures sorted by concept with offsets: one random picture of each of many concepts is two look-ups.
+        concept = torch.from_numpy(data.pictures.concept[trained].astype(np.int64))
+        order = torch.argsort(concept, stable=True)
+        counts = torch.bincount(concept, minlength=concepts)
+        self.register_buffer("picture_order", order, persistent=False)
+        self.register_buffer("picture_count", counts, persistent=False)
+        self.register_buffer("picture_offset", torch.cumsum(counts, 0) - counts, persistent=False)
+        dim = self.encoder.config.embedding_dim
+        if data.captions is not None:
+            self.register_buffer("caption_features", torch.from_numpy(data.captions), persistent=False)
+            self.caption_tower = CaptionTower(features=data.captions.shape[1], embedding_dim=dim)
+        self.prototypes = nn.Parameter(F.normalize(torch.randn(concepts, dim), dim=1))
+
+    def configure_optimizers(self) -> dict:
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        matrices = [p for p in parameters if p.ndim > 1 and p is not self.prototypes]
+        others = [p for p in parameters if p.ndim <= 1 or p is self.prototypes]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": self.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=self.learning_rate,
+            betas=(0.9, 0.98),
+        )
+        total = max(int(self.trainer.estimated_stepping_batches), 1)
+
+        def factor(step: int) -> float:
+            if step < self.warmup_steps:
+                return (step + 1) / self.warmup_steps
+            progress = min(1.0, (step - self.warmup_steps) / max(1, total - self.warmup_steps))
+            return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    # --- training ----------------------------------------------------------------------------------------
+
+    def on_train_batch_start(self, batch: dict[str, torch.Tensor], batch_index: int) -> None:
+        # Augmentation and dropout depend on (seed, step, rank) alone: a resumed run repeats the unbroken one.
+        seed: SpeechData = self.trainer.datamodule  # type: ignore[attr-defined]
+        torch.manual_seed((seed.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
+
+    def training_step(self, batch: dict[str, torch.Tensor], batch_index: int) -> torch.Tensor:
+        concept = batch["concept"]
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            log_mel = batch["codes"].transpose(1, 2).float() * CODE_STEP + CODE_LOW
+            features, lengths, known = self._augmented(log_mel, batch["lengths"])
+        embedding = self.encoder(features, lengths)
+        speech, unknown = embedding[:known], embedding[known:]
+        prototypes = F.normalize(self.prototypes, dim=1)
+        scale = self.prototype_scale()
+        one_hot = F.one_hot(concept, len(prototypes)).bool()
+        losses = {"prototype": self.prototype_weight * info_nce(speech, prototypes, one_hot, scale)}
+        if len(unknown) > 0:
+            losses["unknown"] = self.unknown_weight * uniform_cross_entropy(unknown, prototypes, scale)
+        if self.picture_weight > 0:
+            losses["picture"] = self.picture_weight * self._picture_loss(speech, concept)
+        if self.caption_tower is not None and self.caption_weight > 0:
+            captions = self.caption_tower(self.caption_features.float())
+            losses["caption"] = self.caption_weight * info_nce(
+                speech, captions, one_hot, self.caption_scale()
+            )
+        total = torch.stack(list(losses.values())).sum()
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+        self.log("train/loss", total.detach(), prog_bar=True)
+        self.log("train/scale", scale.detach())
+        return total
+
+    def _augmented(
+        self, log_mel: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, int]:
+        batch = len(log_mel)
+        unknown = int(batch * self.unknown_share)
+        if unknown > 0:
+            strange = unknown_sounds(log_mel[:unknown], lengths[:unknown], self.augmentation)
+            log_mel, lengths = torch.cat([log_mel, strange]), torch.cat([lengths, lengths[:unknown]])
+        log_mel, lengths = augment(log_mel, lengths, self.augmentation)
+        features = spec_augment(normalize_log_mel(log_mel, lengths), lengths, self.augmentation)
+        return features, lengths, batch
+
+    def _picture_loss(self, speech: torch.Tensor, concept: torch.Tensor) -> torch.Tensor:
+        """Both directions between speech and one random picture of each of many concepts."""
+        others = torch.randint(0, len(self.prototypes), (self.picture_candidates,), device=speech.device)
+        candidates = torch.unique(torch.cat([concept, others]))
+        candidates = candidates[self.picture_count[candidates] > 0]
+        pick = (torch.rand(len(candidates), device=speech.device) * self.picture_count[candidates]).long()
+        pictures = self.picture_features[self.picture_order[self.picture_offset[candidates] + pick]].float()
+        embedding = self.picture_tower(pictures)
+        positives = concept[:, None] == candidates[None, :]
+        scale = self.picture_scale()
+        return 0.5 * (
+            info_nce(speech, embedding, positives, scale) + info_nce(embedding, speech, positives.T, scale)
+        )
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if self.global_step % 20 == 0:
+            norm = torch.nn.utils.get_total_norm(
+                [p.grad for p in self.encoder.parameters() if p.grad is not None]
+            )
+            self.log("train/grad_norm", norm)
+
+    def on_train_batch_end(self, outputs: object, batch: dict[str, torch.Tensor], batch_index: int) -> None:
+        self.ema.update(self.encoder)
+
+    # --- validation --------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def embed(self, codes: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """EMA embedding of log-mel codes (B, T, MEL_BANDS) uint8 with lengths (B,), without augmentation."""
+        log_mel = codes.transpose(1, 2).float() * CODE_STEP + CODE_LOW
+        return self.ema.average(normalize_log_mel(log_mel, lengths), lengths)
+
+    def validation_step(self, batch: dict[str, torch.Tensor], batch_index: int) -> None:
+        embedding = self.embed(batch["codes"], batch["lengths"])
+        similarity = embedding @ F.normalize(self.prototypes, dim=1).T
+        own = similarity.gather(1, batch["concept"][:, None])
+        rank = (similarity > own).sum(1)
+        self._validation.append((rank.cpu(), batch["clip"].cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        rank, clip = (torch.cat(part) for part in zip(*self._validation, strict=True))
+        self._validation.clear()
+        cache = self.trainer.datamodule.cache  # type: ignore[attr-defined]
+        human = torch.from_numpy(cache.human[clip.numpy()])
+        for name, chosen in (("human", human), ("synthetic", ~human)):
+            if chosen.any():
+                hits = rank[chosen]
+                self.log(f"val/{name}_r1", (hits < 1).float().mean(), prog_bar=True)
+                self.log(f"val/{name}_r5", (hits < 5).float().mean())
+
+    # --- what goes on to the next stage ------------------------------------------------------------------
+
+    def save_weights(self, path: str | Path) -> Path:
+        """Writes the EMA encoder, towers, prototypes and every picture's embedding as safetensors.
+
+        The metadata holds the encoder's configuration and the concept ids, as JSON.
+        """
+        data: SpeechData = self.trainer.datamodule  # type: ignore[attr-defined]
+        tensors = {f"encoder.{name}": value for name, value in self.ema.average.state_dict().items()}
+        tensors |= {f"picture_tower.{name}": value for name, value in self.picture_tower.state_dict().items()}
+        tensors["prototypes"] = F.normalize(self.prototypes.detach(), dim=1)
+        tensors["scale"] = self.prototype_scale().detach().reshape(1)
+        self.picture_tower.eval()
+        with torch.no_grad():
+            every = torch.from_numpy(data.pictures.features).float().to(self.device)
+            tensors["picture_embeddings"] = self.picture_tower(every)
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        metadata = {
+            "stage": "speech",
+            "encoder": json.dumps(asdict(self.encoder.config)),
+            "concepts": json.dumps(list(data.pack.concepts)),
+            "picture_keys": json.dumps(data.pictures.key.tolist()),
+            "pack": data.pack.fingerprint(),
+            "step": str(self.global_step),
+        }
+        path = Path(path)
+        partial = path.with_suffix(".partial")
+        save_file(tensors, partial, metadata)
+        partial.replace(path)
+        return path

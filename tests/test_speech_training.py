@@ -1,0 +1,102 @@
+"""The speech stage on the fixture pack: it learns, resumes exactly, and its result can be read back."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from edge_s2i.data.packed_data import LogMelCache, PackedData
+from edge_s2i.errors import TrainingError
+from edge_s2i.models.speech_weights import SpeechWeights
+from edge_s2i.training.command import train
+from edge_s2i.training.embedding_cache import EmbeddingCache
+from edge_s2i.training.speech_data import ClipBatches
+
+SMALL = [
+    "--model.encoder.channels=[24,32]",
+    "--model.encoder.blocks=[1,1]",
+    "--model.encoder.kernels=[5,5]",
+    "--model.encoder.embedding_dim=32",
+    "--model.warmup_steps=5",
+    "--model.picture_candidates=8",
+    "--data.batch_size=16",
+    "--data.captions=false",
+    "--trainer.accelerator=cpu",
+    "--trainer.enable_model_summary=false",
+    "--trainer.check_val_every_n_epoch=1",
+]
+
+
+def run(pack: Path, folder: Path, steps: int, per_epoch: int, *more: str) -> SpeechWeights:
+    train(
+        "speech",
+        [
+            f"--data.pack={pack}",
+            f"--trainer.default_root_dir={folder}",
+            f"--trainer.max_steps={steps}",
+            f"--data.steps_per_epoch={per_epoch}",
+            *SMALL,
+            *more,
+        ],
+    )
+    return SpeechWeights.load(folder / "speech.safetensors")
+
+
+def test_run_learns_the_fixture(fixture_pack: Path, tmp_path: Path) -> None:
+    weights = run(fixture_pack, tmp_path / "run", 150, 50, "--model.learning_rate=0.01")
+    pack = PackedData.open(fixture_pack)
+    cache = LogMelCache.of(pack)
+    clips = (cache.split == "train").nonzero()[0]
+    embeddings = weights.embed(cache, clips)
+    nearest = (embeddings @ weights.prototypes.T).argmax(dim=1).numpy()
+    accuracy = float((nearest == cache.concept[clips]).mean())
+    assert weights.concepts == pack.concepts
+    assert accuracy > 4.0 / len(pack.concepts), f"accuracy {accuracy:.2f} is hardly above chance"
+    embedded = EmbeddingCache.load(tmp_path / "run" / "embeddings.safetensors")
+    assert len(embedded.embeddings) == len(cache.lengths)
+    train_embeddings, train_concepts = embedded.of_split("train")
+    torch.testing.assert_close(train_embeddings.float(), embeddings, atol=2e-3, rtol=0)
+    assert train_concepts.tolist() == cache.concept[clips].tolist()
+
+
+def test_resumed_run_equals_the_unbroken_one(fixture_pack: Path, tmp_path: Path) -> None:
+    # A constant schedule length: the cosine's end is max_steps, so both runs must aim at the same one.
+    whole = run(fixture_pack, tmp_path / "whole", 8, 4)
+    run(fixture_pack, tmp_path / "broken", 8, 4, "--trainer.max_epochs=1")
+    resumed = run(fixture_pack, tmp_path / "broken", 8, 4, "--resume")
+    assert resumed.step == whole.step == 8
+    for name, value in whole.encoder.state_dict().items():
+        torch.testing.assert_close(resumed.encoder.state_dict()[name], value, msg=name)
+    torch.testing.assert_close(resumed.prototypes, whole.prototypes)
+
+
+def test_batches_depend_on_seed_and_step_alone() -> None:
+    lengths, weights = torch.arange(200).numpy() + 20, torch.ones(200).numpy()
+    unbroken = ClipBatches(lengths, weights, batch_size=8, steps=20, seed=3)
+    batches = [batch.tolist() for batch in unbroken]
+    later = ClipBatches(lengths, weights, batch_size=8, steps=10, seed=3)
+    later.set_epoch(1)
+    assert [batch.tolist() for batch in later] == batches[10:]
+    other = ClipBatches(lengths, weights, batch_size=8, steps=20, seed=4)
+    assert [batch.tolist() for batch in other] != batches
+
+
+def test_batches_follow_the_weights() -> None:
+    lengths, weights = torch.full((100,), 50).numpy(), torch.ones(100).numpy()
+    weights[:10] = 9.0  # half of the mass
+    drawn = torch.tensor([clip for batch in ClipBatches(lengths, weights, 16, 100, seed=0) for clip in batch])
+    assert 0.45 < float((drawn < 10).float().mean()) < 0.55
+
+
+def test_missing_pack_and_missing_checkpoint_are_one_line(fixture_pack: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no checkpoint to resume"):
+        run(fixture_pack, tmp_path / "none", 2, 2, "--resume")
+    with pytest.raises(TrainingError, match="no training stage 'sound'"):
+        train("sound", [])
+
+
+def test_configuration_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        train("speech", ["--data.pack=nowhere", "--print_config"])
+    assert exit_.value.code == 0
+    assert "learning_rate: 0.002" in capsys.readouterr().out
