@@ -50,9 +50,7 @@ def read_audio(source: AudioInput) -> np.ndarray:
 
 def _decode(file: BinaryIO, name: str) -> np.ndarray:
     if is_truncated_ogg(file):
-        raise AudioError(
-            f"{name} is damaged: the Ogg stream ends in the middle of a page; copy or record it again"
-        )
+        raise AudioError(f"{name} is damaged: the Ogg stream ends in the middle of a page; copy or record it again")
     try:
         with soundfile.SoundFile(file) as audio:
             rate, frames = audio.samplerate, audio.frames
@@ -68,13 +66,9 @@ def _decode(file: BinaryIO, name: str) -> np.ndarray:
             "give WAV, FLAC, Ogg, Opus or MP3"
         ) from error
     if frames > 0 and len(samples) < 0.98 * frames:
-        raise AudioError(
-            f"{name} is damaged: {len(samples)} of {frames} samples can be read; record it again"
-        )
+        raise AudioError(f"{name} is damaged: {len(samples)} of {frames} samples can be read; record it again")
     if len(samples) == 0:
-        raise AudioError(
-            f"{name} holds 0 samples; give a recording of {MIN_SECONDS} to {MAX_SECONDS:.0f} s of speech"
-        )
+        raise AudioError(f"{name} holds 0 samples; give a recording of {MIN_SECONDS} to {MAX_SECONDS:.0f} s of speech")
     return to_mono_16k(samples, rate, name)
 
 
@@ -82,9 +76,7 @@ def to_mono_16k(samples: np.ndarray, rate: int, name: str = "the audio") -> np.n
     """Mixes channels to one and resamples to 16 kHz with soxr; (N,) or (N, channels) -> (M,) float32."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or samples.size == 0:
-        raise AudioError(
-            f"{name} has shape {samples.shape}; give samples of shape (N,) or (N, channels), N at least 1"
-        )
+        raise AudioError(f"{name} has shape {samples.shape}; give samples of shape (N,) or (N, channels), N at least 1")
     if not 1_000 <= rate <= 768_000:
         raise AudioError(f"{name} has a sample rate of {rate} Hz; 1,000 to 768,000 Hz can be resampled")
     if np.issubdtype(samples.dtype, np.signedinteger):
@@ -92,9 +84,7 @@ def to_mono_16k(samples: np.ndarray, rate: int, name: str = "the audio") -> np.n
     elif np.issubdtype(samples.dtype, np.floating):
         samples = samples.astype(np.float32)
     else:
-        raise AudioError(
-            f"{name} has samples of type {samples.dtype}; give floats in [-1, 1] or signed integers"
-        )
+        raise AudioError(f"{name} has samples of type {samples.dtype}; give floats in [-1, 1] or signed integers")
     if len(samples) > MAX_READ_SECONDS * rate:
         raise AudioError(
             f"{name} is {len(samples) / rate:.0f} s long; an utterance is {MIN_SECONDS} to "

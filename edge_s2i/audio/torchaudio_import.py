@@ -26,9 +26,7 @@ def _absent_extension() -> ModuleType:
 
     def fail_if_no_align(function):
         def refuse(*_args, **_kwargs):
-            raise RuntimeError(
-                f"{function.__name__} needs torchaudio's compiled extension, which cannot load here"
-            )
+            raise RuntimeError(f"{function.__name__} needs torchaudio's compiled extension, which cannot load here")
 
         return refuse
 

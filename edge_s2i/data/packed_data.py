@@ -53,9 +53,7 @@ class PackedData:
             )
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         if manifest.get("format") != 1:
-            raise DataError(
-                f"{folder} is a data pack of format {manifest.get('format')}; this version reads format 1"
-            )
+            raise DataError(f"{folder} is a data pack of format {manifest.get('format')}; this version reads format 1")
         lines = (folder / "concepts.jsonl").read_text(encoding="utf-8").splitlines()
         records = sorted((json.loads(line) for line in lines), key=lambda record: record["concept"])
         return cls(
@@ -70,9 +68,7 @@ class PackedData:
         names = sorted(name for name in self.manifest["shards"] if name.startswith(f"{kind}/"))
         missing = [name for name in names if not (self.folder / name).is_file()]
         if missing:
-            raise DataError(
-                f"{self.folder} lacks the shard {missing[0]} that its manifest names; build it again"
-            )
+            raise DataError(f"{self.folder} lacks the shard {missing[0]} that its manifest names; build it again")
         return [self.folder / name for name in names]
 
     def fingerprint(self) -> str:
@@ -106,9 +102,7 @@ def _shard_log_mels(path: Path) -> tuple[np.ndarray, np.ndarray, list[dict]]:
     for record, media in read_shard(path):
         samples, rate = soundfile.read(io.BytesIO(media), dtype="float32")
         if rate != SAMPLE_RATE:
-            raise DataError(
-                f"{path}: clip {record['clip']} is at {rate} Hz; a pack's speech is at {SAMPLE_RATE} Hz"
-            )
+            raise DataError(f"{path}: clip {record['clip']} is at {rate} Hz; a pack's speech is at {SAMPLE_RATE} Hz")
         if len(samples) < FFT_LENGTH:
             continue
         frames = encode_log_mel(log_mel(samples)).T

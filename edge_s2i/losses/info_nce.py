@@ -26,9 +26,7 @@ def info_nce(
     return (per_query * has_positive).sum() / has_positive.sum().clamp(min=1)
 
 
-def uniform_cross_entropy(
-    queries: torch.Tensor, candidates: torch.Tensor, scale: torch.Tensor | float
-) -> torch.Tensor:
+def uniform_cross_entropy(queries: torch.Tensor, candidates: torch.Tensor, scale: torch.Tensor | float) -> torch.Tensor:
     """Cross-entropy from the uniform distribution over candidates, for sounds that are no known concept.
 
     Outlier exposure (arXiv 1812.04606, eq. 2 for classification); queries (B, D), candidates (C, D), unit length.

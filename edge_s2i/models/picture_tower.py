@@ -11,9 +11,7 @@ class ProjectionTower(nn.Module):
     For pictures the features are EfficientNet-lite0's pooled 1280, for captions a sentence encoder's.
     """
 
-    def __init__(
-        self, features: int = 1280, hidden: int = 512, embedding_dim: int = 256, dropout: float = 0.1
-    ) -> None:
+    def __init__(self, features: int = 1280, hidden: int = 512, embedding_dim: int = 256, dropout: float = 0.1) -> None:
         super().__init__()
         self.net = nn.Sequential(
             nn.LayerNorm(features),
@@ -34,7 +32,5 @@ class PictureTower(ProjectionTower):
 class CaptionTower(ProjectionTower):
     """Caption features (B, 384) of frozen MiniLM -> embedding (B, embedding_dim), unit length."""
 
-    def __init__(
-        self, features: int = 384, hidden: int = 384, embedding_dim: int = 256, dropout: float = 0.1
-    ) -> None:
+    def __init__(self, features: int = 384, hidden: int = 384, embedding_dim: int = 256, dropout: float = 0.1) -> None:
         super().__init__(features, hidden, embedding_dim, dropout)

@@ -40,9 +40,7 @@ class SpeechEncoderConfig:
                 f"{len(self.blocks)} and {len(self.kernels)}"
             )
         if any(kernel % 2 == 0 for kernel in (*self.kernels, self.stem_kernel)):
-            raise ValueError(
-                f"kernels must be odd to keep frames aligned; got {self.kernels}, {self.stem_kernel}"
-            )
+            raise ValueError(f"kernels must be odd to keep frames aligned; got {self.kernels}, {self.stem_kernel}")
         if self.channels[-1] % self.heads:
             raise ValueError(f"channels[-1]={self.channels[-1]} is not divisible by heads={self.heads}")
 

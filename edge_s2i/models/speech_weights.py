@@ -47,9 +47,7 @@ class SpeechWeights:
         """Reads `path`; TrainingError when it is missing or no speech stage's result."""
         path = Path(path)
         if not path.is_file():
-            raise TrainingError(
-                f"{path} does not exist; make it with: edge-s2i train speech --data.pack PACK"
-            )
+            raise TrainingError(f"{path} does not exist; make it with: edge-s2i train speech --data.pack PACK")
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata() or {}
@@ -83,9 +81,7 @@ class SpeechWeights:
         order = np.argsort(cache.lengths[clips], kind="stable")
         for start in track(range(0, len(clips), _BATCH), "speech embeddings"):
             rows = order[start : start + _BATCH]
-            log_mel, lengths = (
-                torch.from_numpy(array).to(device) for array in cache.log_mel_batch(clips[rows])
-            )
+            log_mel, lengths = (torch.from_numpy(array).to(device) for array in cache.log_mel_batch(clips[rows]))
             result[rows] = encoder(normalize_log_mel(log_mel, lengths), lengths).cpu()
         return result
 

@@ -34,9 +34,7 @@ def train(stage: str, arguments: list[str]) -> None:
         arguments.remove("--resume")
         last = run / "checkpoints" / "last.ckpt"
         if not last.is_file():
-            raise TrainingError(
-                f"{run} has no checkpoint to resume from ({last} is missing); train without --resume"
-            )
+            raise TrainingError(f"{run} has no checkpoint to resume from ({last} is missing); train without --resume")
         arguments += ["--ckpt_path", str(last)]
 
     module, data, callbacks = _stage_parts(stage)

@@ -79,9 +79,7 @@ def caption_features(pack: PackedData) -> np.ndarray:
     return _cached(pack, "caption_features.npz", compute)["features"]
 
 
-def _cached(
-    pack: PackedData, name: str, compute: Callable[[], dict[str, np.ndarray]]
-) -> dict[str, np.ndarray]:
+def _cached(pack: PackedData, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     path = pack.folder / "cache" / name
     if path.is_file():
         with np.load(path) as file:

@@ -65,9 +65,7 @@ def warp(
     tail = _uniform(batch, 0, config.max_pad_frames, device) - crop
     new_lengths = (lengths / speed + lead + tail).round().clamp(min=16).long()
     frames = int(new_lengths.max())
-    time = (torch.arange(frames, device=device)[None, :] - lead[:, None]) * speed[
-        :, None
-    ]  # (B, frames) in source
+    time = (torch.arange(frames, device=device)[None, :] - lead[:, None]) * speed[:, None]  # (B, frames) in source
     band = torch.arange(bands, device=device)[None, :] * stretch[:, None]  # (B, bands) in source
     inside = (time >= 0) & (time <= (lengths - 1)[:, None])
     quietest = log_mel.mean(dim=1).argmin(dim=1)
@@ -78,9 +76,7 @@ def warp(
         [grid_x[:, None, :].expand(batch, bands, frames), grid_y[:, :, None].expand(batch, bands, frames)],
         dim=3,
     )
-    warped = F.grid_sample(
-        log_mel[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True
-    )[:, 0]
+    warped = F.grid_sample(log_mel[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True)[:, 0]
     return torch.where(inside[:, None, :], warped, background), new_lengths
 
 
@@ -124,16 +120,13 @@ def noise_power(power: torch.Tensor, config: LogMelAugmentationConfig) -> torch.
     flutter_db = torch.randn(batch, bands, frames, device=device) * 2.5
     stationary = torch.exp((colour + envelope_db + flutter_db) * LOG_POWER_PER_DB)
     babble = sum(
-        power[torch.randperm(batch, device=device)].roll(int(torch.randint(0, frames, ())), dims=2)
-        for _ in range(3)
+        power[torch.randperm(batch, device=device)].roll(int(torch.randint(0, frames, ())), dims=2) for _ in range(3)
     )
     choose = _chance(batch, config.babble_share, device)[:, None, None]
     return torch.where(choose, babble, stationary)
 
 
-def mix(
-    power: torch.Tensor, noise: torch.Tensor, lengths: torch.Tensor, snr_db: torch.Tensor
-) -> torch.Tensor:
+def mix(power: torch.Tensor, noise: torch.Tensor, lengths: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
     """power + noise at `snr_db` (B,) measured on mean mel power over the valid frames of each clip."""
     mask = (torch.arange(power.shape[2], device=power.device)[None, :] < lengths[:, None])[:, None]
     speech_level = (power * mask).sum((1, 2))
@@ -152,9 +145,7 @@ def augment(
     power = torch.exp(log_mel + smooth_filter_db(batch, config, device) * LOG_POWER_PER_DB)
     power = reverberate(power, config)
     noisy = _chance(batch, config.noise_probability, device)
-    snr = torch.where(
-        noisy, _uniform(batch, *config.snr_db, device), torch.full((batch,), 60.0, device=device)
-    )
+    snr = torch.where(noisy, _uniform(batch, *config.snr_db, device), torch.full((batch,), 60.0, device=device))
     power = mix(power, noise_power(power, config), lengths, snr)
     # A second filter, of the microphone that hears speech and noise alike; band limits silence what is outside.
     gain_db = _uniform(batch, *config.gain_db, device)[:, None, None]
@@ -167,9 +158,7 @@ def augment(
     return torch.log(power * keep[:, :, None] + LOG_FLOOR), lengths
 
 
-def spec_augment(
-    features: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig
-) -> torch.Tensor:
+def spec_augment(features: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:
     """Masks bands and spans of time with 0, the mean of a normalized log-mel (arXiv 1904.08779, without warping)."""
     batch, bands, frames = features.shape
     device = features.device
@@ -187,9 +176,7 @@ def spec_augment(
     return features * keep
 
 
-def unknown_sounds(
-    log_mel: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig
-) -> torch.Tensor:
+def unknown_sounds(log_mel: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:
     """Sounds that are no concept, made of a batch of clips: reversed speech, shuffled pieces, noise alone.
 
     log_mel (B, MEL_BANDS, T), lengths (B,) -> (B, MEL_BANDS, T); a third of the batch each.
@@ -200,9 +187,7 @@ def unknown_sounds(
     reversed_index = (lengths[:, None] - 1 - index).clamp(min=0)
     # Swapping an utterance's halves keeps every sound and its spectrum and loses the word.
     half = (lengths // 2)[:, None]
-    shuffled_index = torch.where(
-        index < lengths[:, None], (index + half) % lengths.clamp(min=1)[:, None], index
-    )
+    shuffled_index = torch.where(index < lengths[:, None], (index + half) % lengths.clamp(min=1)[:, None], index)
     kind = torch.arange(batch, device=device) % 3
     source = torch.where((kind == 0)[:, None], reversed_index, shuffled_index)
     speech = torch.gather(log_mel, 2, source[:, None, :].expand_as(log_mel))

@@ -20,9 +20,7 @@ class ClipBatches(Sampler[np.ndarray]):
     An epoch is `steps` batches. Clips of similar length share a batch.
     """
 
-    def __init__(
-        self, lengths: np.ndarray, weights: np.ndarray, batch_size: int, steps: int, seed: int
-    ) -> None:
+    def __init__(self, lengths: np.ndarray, weights: np.ndarray, batch_size: int, steps: int, seed: int) -> None:
         self.lengths = lengths
         self.cumulative = np.cumsum(weights / weights.sum())
         self.batch_size = batch_size
@@ -129,14 +127,10 @@ class SpeechData(lightning.LightningDataModule):
         assert self.cache is not None
         clips = np.flatnonzero(self.cache.split == "train")
         weights = np.where(self.cache.human[clips], self.human_weight, 1.0)
-        sampler = ClipBatches(
-            self.cache.lengths[clips], weights, self.batch_size, self.steps_per_epoch, self.seed
-        )
+        sampler = ClipBatches(self.cache.lengths[clips], weights, self.batch_size, self.steps_per_epoch, self.seed)
         if self.trainer is not None:
             sampler.rank = self.trainer.global_rank
-        return DataLoader(
-            ClipDataset(self.cache, clips), sampler=sampler, batch_size=None, num_workers=self.workers
-        )
+        return DataLoader(ClipDataset(self.cache, clips), sampler=sampler, batch_size=None, num_workers=self.workers)
 
     def val_dataloader(self) -> DataLoader:
         """Clips of split val, human and synthetic, shortest first."""

@@ -153,18 +153,14 @@ class SpeechModule(lightning.LightningModule):
             losses["picture"] = self.picture_weight * self._picture_loss(speech, concept)
         if self.caption_tower is not None and self.caption_weight > 0:
             captions = self.caption_tower(self.caption_features.float())
-            losses["caption"] = self.caption_weight * info_nce(
-                speech, captions, one_hot, self.caption_scale()
-            )
+            losses["caption"] = self.caption_weight * info_nce(speech, captions, one_hot, self.caption_scale())
         total = torch.stack(list(losses.values())).sum()
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
         self.log("train/loss", total.detach(), prog_bar=True)
         self.log("train/scale", scale.detach())
         return total
 
-    def _augmented(
-        self, log_mel: torch.Tensor, lengths: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, int]:
+    def _augmented(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
         batch = len(log_mel)
         unknown = int(batch * self.unknown_share)
         if unknown > 0:
@@ -184,15 +180,11 @@ class SpeechModule(lightning.LightningModule):
         embedding = self.picture_tower(pictures)
         positives = concept[:, None] == candidates[None, :]
         scale = self.picture_scale()
-        return 0.5 * (
-            info_nce(speech, embedding, positives, scale) + info_nce(embedding, speech, positives.T, scale)
-        )
+        return 0.5 * (info_nce(speech, embedding, positives, scale) + info_nce(embedding, speech, positives.T, scale))
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         if self.global_step % 20 == 0:
-            norm = torch.nn.utils.get_total_norm(
-                [p.grad for p in self.encoder.parameters() if p.grad is not None]
-            )
+            norm = torch.nn.utils.get_total_norm([p.grad for p in self.encoder.parameters() if p.grad is not None])
             self.log("train/grad_norm", norm)
 
     def on_train_batch_end(self, outputs: object, batch: dict[str, torch.Tensor], batch_index: int) -> None:

@@ -1,0 +1,62 @@
+"""Who is heard in training and who only in tests. Splits depend on names alone, never on the seed.
+
+Human speech: all English recordings and all recordings of one held-out language are test only (`human-en`,
+`human-es`); of the other languages' volunteers, about one speaker each, 4 % of the recordings are kept for
+`test-human` and 2 % for `val`. Synthetic speech is split by speaker; an espeak-ng variant is held out whole,
+in every accent and language, because the variant is what makes the timbre.
+"""
+
+from edge_s2i.data.hashing import draw
+
+TRAIN, VAL, TEST_SYNTHETIC, TEST_HUMAN = "train", "val", "test-synthetic", "test-human"
+
+PICTURE_TEST_SHARE = 0.05
+PICTURES_TO_SPARE = 3  # a concept with fewer pictures keeps them all for training
+HUMAN_TEST_SHARE, HUMAN_VAL_SHARE = 0.04, 0.02
+VOICE_TEST_SHARE, VOICE_VAL_SHARE = 0.08, 0.03
+
+# Engines with a handful of voices cannot be split by chance. The natural ones (slt, joe) are worth most in
+# training; slt and kal each speak in two engines, and one person must not be on both sides.
+NAMED_VOICES = {
+    "festival-ked": TEST_SYNTHETIC,
+    "festival-kal": TRAIN,
+    "festival-slt": TRAIN,
+    "festival-ona": TRAIN,
+    "festival-nsh": TRAIN,
+    "flite-awb": TRAIN,
+    "flite-rms": TRAIN,
+    "flite-slt": TRAIN,
+    "flite-kal16": TRAIN,
+    "piper-en_US-joe-medium": TRAIN,
+}
+
+
+def picture_split(key: str, pictures_of_concept: int) -> str:
+    if pictures_of_concept >= PICTURES_TO_SPARE and draw("picture", key) < PICTURE_TEST_SHARE:
+        return "test"
+    return TRAIN
+
+
+def human_split(language: str, name: str, held_out_language: str) -> str:
+    """`name` is the stamp that the recording says, so that two languages hold out different words."""
+    if language in ("en", held_out_language):
+        return f"human-{language}"
+    return _by_share(draw("human", language, name), TEST_HUMAN, HUMAN_TEST_SHARE, HUMAN_VAL_SHARE)
+
+
+def voice_split(speaker: str, timbre: str | None = None) -> str:
+    """Split of a synthetic speaker; `timbre` (an espeak-ng variant) is hashed in place of the whole name."""
+    if speaker in NAMED_VOICES:
+        return NAMED_VOICES[speaker]
+    return _by_share(draw("voice", timbre or speaker), TEST_SYNTHETIC, VOICE_TEST_SHARE, VOICE_VAL_SHARE)
+
+
+def _by_share(value: float, test: str, test_share: float, val_share: float) -> str:
+    if value < test_share:
+        return test
+    return VAL if value < test_share + val_share else TRAIN
+
+
+def own_split(language: str, name: str) -> str:
+    """Split of a user's own recording, 8 % `test-human`, 3 % `val`; `name`: the speaker, if one is named."""
+    return _by_share(draw("own", language, name), TEST_HUMAN, VOICE_TEST_SHARE, VOICE_VAL_SHARE)

@@ -1,0 +1,271 @@
+"""StyleGAN-lite: a speech embedding, a latent and a style become a picture, at a tenth of a DF-GAN's arithmetic.
+
+After Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN" (style modulation, mapping network)
+and Belousov 2021, "MobileStyleGAN" (depthwise-separable layers). What differs, and why:
+
+* Activations are scaled and shifted per sample, weights never are, so every operator is one that an edge delegate
+  runs: Conv, DepthwiseConv, FullyConnected, Add, Mul, nearest Resize, DepthToSpace, LeakyReLU, Clip.
+* Residual branches with small initial weights replace demodulation; each depthwise filter is its channel's trained
+  scale.
+* Entering a level, the 1x1 convolution and the modulation run before the upsampling: a 1x1 convolution commutes with
+  nearest upsampling, so this costs a quarter and moves a quarter of the memory.
+* The trunk stops at half resolution; depth-to-space makes the last step.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edge_s2i.errors import TrainingError
+
+START_SIZE = 4  # px, the trunk's first level
+RGB_BLOCK = 2  # px, side of the block that depth-to-space makes of one trunk pixel
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Everything that fixes the generator's shape; saved beside its weights.
+
+    channels[i] is the trunk's width at 4 * 2**i px. The trunk uses the levels up to image_size / 2 and leaves the rest
+    alone, so one tuple serves 64, 128 and 256 px and a smaller model's levels fit into a larger one's.
+    """
+
+    image_size: int = 128
+    styles: tuple[str, ...] = ()
+    embedding_dim: int = 256
+    latent_dim: int = 64
+    mapping_width: int = 384
+    mapping_layers: int = 2
+    w_dim: int = 256
+    channels: tuple[int, ...] = (256, 256, 192, 128, 64, 32)
+    latent_gain: float = 0.1  # the latent starts as a tenth of the condition: variety must not cost the right picture
+    slope: float = 0.2  # of LeakyReLU
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "styles", tuple(self.styles))
+        object.__setattr__(self, "channels", tuple(self.channels))
+        levels = int(math.log2(max(self.image_size, 1) / RGB_BLOCK / START_SIZE)) + 1
+        if self.image_size < 16 or START_SIZE * RGB_BLOCK * 2 ** (levels - 1) != self.image_size:
+            raise TrainingError(f"image_size is {self.image_size}; it must be a power of two from 16 up")
+        if len(self.channels) < levels:
+            raise TrainingError(f"{self.image_size} px needs {levels} trunk widths; channels has {len(self.channels)}")
+        sizes = (self.embedding_dim, self.latent_dim, self.mapping_width, self.w_dim, *self.channels)
+        if min(sizes) < 1 or self.mapping_layers < 1:
+            raise TrainingError(f"generator widths and depths must be positive: {self}")
+
+    @property
+    def level_sizes(self) -> tuple[int, ...]:
+        """Side in pixels of every trunk level, smallest first."""
+        sizes, size = [], START_SIZE
+        while size * RGB_BLOCK <= self.image_size:
+            sizes.append(size)
+            size *= 2
+        return tuple(sizes)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "GeneratorConfig":
+        """Inverse of dataclasses.asdict; unknown keys raise TrainingError."""
+        unknown = set(values) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise TrainingError(f"generator configuration has unknown keys: {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+
+class MappingNetwork(nn.Module):
+    """(embedding, latent, style) -> w (B, w_dim). Three input layers summed equal one on their concatenation."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        width = config.mapping_width
+        self.slope = config.slope
+        # A unit-length embedding has entries of about 1/sqrt(dim): bring them to the latent's unit variance.
+        self.embedding_scale = math.sqrt(config.embedding_dim)
+        self.from_embedding = nn.Linear(config.embedding_dim, width)
+        self.from_latent = nn.Linear(config.latent_dim, width, bias=False)
+        self.from_style = nn.Linear(max(1, len(config.styles)), width, bias=False)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(config.mapping_layers - 1))
+        self.to_w = nn.Linear(width, config.w_dim)
+        for layer in (self.from_embedding, *self.hidden, self.to_w):
+            nn.init.kaiming_normal_(layer.weight, a=config.slope)
+            nn.init.zeros_(layer.bias)
+        nn.init.kaiming_normal_(self.from_latent.weight, a=config.slope)
+        nn.init.normal_(self.from_style.weight, std=1.0)
+        with torch.no_grad():
+            self.from_latent.weight.mul_(config.latent_gain)
+
+    def forward(self, embedding: Tensor, latent: Tensor, style: Tensor) -> Tensor:
+        x = self.from_embedding(embedding * self.embedding_scale) + self.from_latent(latent) + self.from_style(style)
+        x = F.leaky_relu(x, self.slope)
+        for layer in self.hidden:
+            x = F.leaky_relu(layer(x), self.slope)
+        return F.leaky_relu(self.to_w(x), self.slope)
+
+
+class StyleAffine(nn.Module):
+    """w -> per-channel scale and shift of an activation (B, C, H, W); starts near the identity."""
+
+    def __init__(self, w_dim: int, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Linear(w_dim, channels)
+        self.shift = nn.Linear(w_dim, channels)
+        for layer in (self.scale, self.shift):
+            nn.init.normal_(layer.weight, std=0.5 / math.sqrt(w_dim))
+            nn.init.zeros_(layer.bias)
+        nn.init.ones_(self.scale.bias)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        return x * self.scale(w)[:, :, None, None] + self.shift(w)[:, :, None, None]
+
+
+def _pointwise(inputs: int, outputs: int, slope: float = 1.0) -> nn.Conv2d:
+    conv = nn.Conv2d(inputs, outputs, 1)
+    nn.init.kaiming_normal_(conv.weight, a=slope)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
+def _depthwise(channels: int) -> nn.Conv2d:
+    """3x3 depthwise convolution that starts as the identity with a little noise."""
+    conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+    nn.init.normal_(conv.weight, std=0.2)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    with torch.no_grad():
+        conv.weight[:, :, 1, 1] += 1.0
+    return conv
+
+
+class Level(nn.Module):
+    """One resolution of the trunk: modulate, mix, upsample, filter; then a separable residual layer.
+
+    (B, inputs, S, S), w (B, w_dim) -> (B, outputs, 2S, 2S), or the same S for the first level.
+    """
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int, slope: float, upsample: bool) -> None:
+        super().__init__()
+        self.slope = slope
+        self.upsample = upsample
+        self.modulation = StyleAffine(w_dim, inputs)
+        self.mix = _pointwise(inputs, outputs)
+        self.filter = _depthwise(outputs)
+        self.residual_filter = _depthwise(outputs)
+        self.residual_mix = _pointwise(outputs, outputs, slope)
+        with torch.no_grad():  # a residual that starts at half its input's size keeps ten layers trainable
+            self.residual_mix.weight.mul_(0.5)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        x = self.mix(self.modulation(x, w))
+        if self.upsample:
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        x = F.leaky_relu(self.filter(x), self.slope)
+        return x + F.leaky_relu(self.residual_mix(self.residual_filter(x)), self.slope)
+
+
+class Generator(nn.Module):
+    """embedding (B, E) unit length, latent (B, Z) standard normal, style (B, n_styles) one-hot or a convex mix ->
+    picture (B, 3, image_size, image_size) in [-1, 1].
+
+    While training, values beyond [-1, 1] leak through a twentieth, so that white paper keeps a gradient.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        first = config.channels[0]
+        self.mapping = MappingNetwork(config)
+        self.start = nn.Parameter(torch.randn(1, first, START_SIZE, START_SIZE) * 0.5)
+        # The layout of a drawing depends on its concept: w also adds to the learned start, as in DF-GAN.
+        self.start_from_w = nn.Linear(config.w_dim, first * START_SIZE * START_SIZE)
+        self.levels = nn.ModuleDict()
+        inputs = first
+        for index, size in enumerate(config.level_sizes):
+            outputs = config.channels[index]
+            self.levels[str(size)] = Level(inputs, outputs, config.w_dim, config.slope, upsample=index > 0)
+            inputs = outputs
+        self.rgb_filter = _depthwise(inputs)
+        self.to_rgb = _pointwise(inputs, 3 * RGB_BLOCK * RGB_BLOCK)
+        with torch.no_grad():
+            self.to_rgb.weight.mul_(0.2)
+
+    def forward(self, embedding: Tensor, latent: Tensor, style: Tensor) -> Tensor:
+        return self.synthesize(self.mapping(embedding, latent, style))
+
+    def synthesize(self, w: Tensor) -> Tensor:
+        """w (B, w_dim) -> picture (B, 3, H, W)."""
+        x = self.start_from_w(w).reshape(-1, self.config.channels[0], START_SIZE, START_SIZE)
+        x = x + self.start.to(x.dtype)  # without the cast, bf16 training would go on in fp32 from here
+        for level in self.levels.values():
+            x = level(x, w)
+        x = F.pixel_shuffle(self.to_rgb(self.rgb_filter(x)), RGB_BLOCK)
+        clipped = x.clamp(-1.0, 1.0)
+        return clipped + 0.05 * (x - clipped) if self.training else clipped
+
+    def grow_from(self, smaller: "Generator") -> list[str]:
+        """Takes over every weight of a lower-resolution generator whose name and shape agree.
+
+        Returns the names that stay as initialized (the new level and, where its width differs, to-RGB).
+        Raises TrainingError where the shared part differs in shape or styles: such a start would be silently wrong.
+        """
+        if smaller.config.styles != self.config.styles:
+            raise TrainingError(
+                f"the smaller generator draws styles {smaller.config.styles}, this one {self.config.styles}"
+            )
+        own, given = self.state_dict(), smaller.state_dict()
+        same_size = smaller.config.image_size == self.config.image_size
+        taken = {}
+        for name, value in given.items():
+            if not same_size and name.startswith(("to_rgb.", "rgb_filter.")):
+                continue
+            if name not in own or own[name].shape != value.shape:
+                raise TrainingError(f"cannot start from the smaller generator: {name} differs in shape or is missing")
+            taken[name] = value
+        self.load_state_dict(taken, strict=False)
+        return [name for name in own if name not in taken]
+
+
+def save_generator(path: Path, generator: Generator, metadata: dict[str, str] | None = None) -> None:
+    """Weights as safetensors with the configuration in the header; the file appears whole or not at all."""
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.detach().float().cpu().contiguous() for k, v in generator.state_dict().items()}
+    partial = path.with_name(path.name + ".partial")
+    header = {**(metadata or {}), "generator": json.dumps(asdict(generator.config))}
+    save_file(weights, partial, metadata=header)
+    partial.replace(path)
+
+
+def load_generator(path: Path, image_size: int | None = None) -> Generator:
+    """Generator in evaluation mode from a file of save_generator.
+
+    image_size: build it at another resolution and grow it from the file's weights.
+    Raises TrainingError where the file is missing or is not a generator's.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise TrainingError(f"no generator weights at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise TrainingError(f"{path} is not a safetensors file: {error}") from error
+    if "generator" not in header:
+        raise TrainingError(f"{path} holds no generator configuration")
+    config = GeneratorConfig.from_dict(json.loads(header["generator"]))
+    generator = Generator(config)
+    generator.load_state_dict(weights, strict=True)
+    if image_size is not None and image_size != config.image_size:
+        larger = Generator(replace(config, image_size=image_size))
+        larger.grow_from(generator)
+        generator = larger
+    return generator.eval()

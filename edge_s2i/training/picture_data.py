@@ -1,0 +1,226 @@
+"""Pictures and cached speech embeddings in memory; a batch is index arithmetic, with no work a picture."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import lightning
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from edge_s2i.data.packed_data import PackedData, read_shard
+from edge_s2i.errors import TrainingError
+from edge_s2i.training.embedding_cache import EmbeddingCache
+
+_VALIDATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class PictureCorpus:
+    """Every picture of a pack at one size: pictures (N, 3, S, S) uint8, concept (N,) int64 into `concepts`,
+    style (N,) int64 into `styles`, training (N,) bool."""
+
+    pictures: Tensor
+    concept: Tensor
+    style: Tensor
+    training: Tensor
+    keys: tuple[str, ...]
+    concepts: tuple[str, ...]
+    styles: tuple[str, ...]
+
+    @classmethod
+    def load(cls, pack: PackedData, image_size: int) -> "PictureCorpus":
+        """Decodes the pack's pictures; larger ones are averaged down to image_size.
+
+        Raises TrainingError where the pack's pictures are smaller than image_size or not a multiple of it.
+        """
+        pictures, records = [], []
+        for shard in pack.shards("pictures"):
+            for record, media in read_shard(shard):
+                pixels = np.asarray(Image.open(io.BytesIO(media)).convert("RGB"))
+                pictures.append(_shrink(pixels, image_size, record["picture"]))
+                records.append(record)
+        if not records:
+            raise TrainingError(f"{pack.folder} holds no pictures")
+        position = {concept: index for index, concept in enumerate(pack.concepts)}
+        styles = tuple(sorted({record["style"] for record in records}))
+        return cls(
+            torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous(),
+            torch.tensor([position[record["concept"]] for record in records]),
+            torch.tensor([styles.index(record["style"]) for record in records]),
+            torch.tensor([record["split"] == "train" for record in records]),
+            tuple(record["picture"] for record in records),
+            pack.concepts,
+            styles,
+        )
+
+
+def _shrink(pixels: np.ndarray, size: int, name: str) -> np.ndarray:
+    """(H, H, 3) uint8 -> (size, size, 3) uint8 by averaging whole blocks."""
+    side = pixels.shape[0]
+    if pixels.shape[1] != side or side % size:
+        raise TrainingError(
+            f"picture {name} is {pixels.shape[1]}x{side} px; {size} px training needs squares of a multiple of {size}"
+        )
+    factor = side // size
+    if factor == 1:
+        return pixels
+    blocks = pixels.reshape(size, factor, size, factor, 3)
+    return np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)
+
+
+class _Members:
+    """Rows grouped by concept, so that a random member of any concept is two look-ups."""
+
+    def __init__(self, concept: Tensor, concepts: int, rows: Tensor | None = None) -> None:
+        order = torch.argsort(concept, stable=True)
+        self.rows = order if rows is None else rows[order]
+        self.count = torch.bincount(concept, minlength=concepts)
+        self.offset = torch.cumsum(self.count, 0) - self.count
+
+    def draw(self, concept: Tensor, uniform: Tensor) -> Tensor:
+        """One row of each concept (B,), picked by uniform (B,) in [0, 1)."""
+        pick = torch.minimum((uniform * self.count[concept]).long(), self.count[concept] - 1)
+        return self.rows[self.offset[concept] + pick]
+
+
+class PictureExamples:
+    """Draws training examples: uniform over concepts that have both, then over the concept's pictures and speech."""
+
+    def __init__(
+        self, corpus: PictureCorpus, embeddings: Tensor, concept: Tensor, jitter: float, latent_dim: int
+    ) -> None:
+        self.corpus = corpus
+        self.embeddings = embeddings
+        self.jitter = jitter
+        self.latent_dim = latent_dim
+        training = corpus.training.nonzero()[:, 0]
+        self.pictures = _Members(corpus.concept[training], len(corpus.concepts), training)
+        self.speech = _Members(concept, len(corpus.concepts))
+        self.usable = ((self.pictures.count > 0) & (self.speech.count > 0)).nonzero()[:, 0]
+        if len(self.usable) == 0:
+            raise TrainingError("no concept has both a training picture and a speech embedding")
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """picture (B, 3, S, S) uint8, embedding (B, E) unit length, latent (B, Z), style (B, n_styles), concept (B,)."""
+        uniform = torch.rand(3, batch_size, generator=generator)
+        concept = self.usable[(uniform[0] * len(self.usable)).long()]
+        picture = self.pictures.draw(concept, uniform[1])
+        embedding = self.embeddings[self.speech.draw(concept, uniform[2])].float()
+        if self.jitter > 0:
+            # Spread over all dimensions: `jitter` is the length of the offset beside the unit vector.
+            noise = torch.randn(embedding.shape, generator=generator) * (self.jitter / embedding.shape[1] ** 0.5)
+            embedding = F.normalize(embedding + noise, dim=1)
+        return {
+            "picture": self.corpus.pictures[picture],
+            "embedding": embedding,
+            "latent": torch.randn(batch_size, self.latent_dim, generator=generator),
+            "style": F.one_hot(self.corpus.style[picture], len(self.corpus.styles)).float(),
+            "concept": concept,
+        }
+
+
+def step_generator(seed: int, step: int, rank: int, purpose: int = 0) -> torch.Generator:
+    """CPU generator that depends on these numbers alone: a resumed run draws what the unbroken one would have."""
+    mixed = np.random.SeedSequence((seed, step, rank, purpose)).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(mixed >> 1))
+
+
+class PictureBatches(IterableDataset):
+    """One epoch of `steps` batches, continued from the trainer's step."""
+
+    def __init__(self, examples: PictureExamples, batch_size: int, steps: int, seed: int, data: "PictureData") -> None:
+        self.examples = examples
+        self.batch_size = batch_size
+        self.steps = steps
+        self.seed = seed
+        self.data = data
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        trainer = self.data.trainer
+        first = 0 if trainer is None else trainer.global_step
+        rank = 0 if trainer is None else trainer.global_rank
+        # A run resumed inside an epoch ends that epoch where the unbroken run would have.
+        for step in range(first, (first // self.steps + 1) * self.steps):
+            yield self.examples.draw(self.batch_size, step_generator(self.seed, step, rank))
+
+
+class PictureData(lightning.LightningDataModule):
+    """Pictures of a data pack and the speech embeddings of its clips.
+
+    Args:
+        pack: folder of the data pack.
+        embeddings: file of cached speech embeddings (EmbeddingCache).
+        image_size: side in px; must agree with the generator's.
+        batch_size: pictures a step on each device.
+        steps_per_epoch: an epoch is a number of steps; checkpoints and validation come once an epoch.
+        jitter: length of a random offset added to the unit-length embedding, so that the generator hears voices
+            between those that it trains on.
+        latent_dim: of the latent z.
+        validation_pictures: how many drawings each validation compares with the real ones.
+        seed: of what each step draws.
+    """
+
+    def __init__(
+        self,
+        pack: str,
+        embeddings: str,
+        image_size: int = 128,
+        batch_size: int = 32,
+        steps_per_epoch: int = 250,
+        jitter: float = 0.3,
+        latent_dim: int = 64,
+        validation_pictures: int = 256,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.pack_folder = pack
+        self.embeddings_path = embeddings
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.jitter = jitter
+        self.latent_dim = latent_dim
+        self.validation_pictures = validation_pictures
+        self.seed = seed
+        self.corpus: PictureCorpus | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.corpus is not None:
+            return
+        cache = EmbeddingCache.load(self.embeddings_path)
+        self.corpus = PictureCorpus.load(PackedData.open(self.pack_folder), self.image_size)
+        self.examples = self._examples(cache, "train", self.jitter)
+        # Held-out voices of the same concepts; without any, the training voices stand in, undisturbed.
+        held_out = "val" if len(cache.of_split("val")[1]) else "train"
+        self.validation = self._examples(cache, held_out, 0.0)
+
+    def _examples(self, cache: EmbeddingCache, split: str, jitter: float) -> PictureExamples:
+        assert self.corpus is not None
+        position = {concept: index for index, concept in enumerate(self.corpus.concepts)}
+        own = torch.tensor([position.get(concept, -1) for concept in cache.concepts])
+        embeddings, concept = cache.of_split(split)
+        concept = own[concept]
+        if (concept < 0).all():
+            raise TrainingError(f"{self.embeddings_path} has no {split} speech of the concepts in {self.pack_folder}")
+        return PictureExamples(self.corpus, embeddings[concept >= 0], concept[concept >= 0], jitter, self.latent_dim)
+
+    def train_dataloader(self) -> DataLoader:
+        batches = PictureBatches(self.examples, self.batch_size, self.steps_per_epoch, self.seed, self)
+        return DataLoader(batches, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader:
+        """The same examples at every validation."""
+        generator = step_generator(self.seed, 0, 0, purpose=1)
+        sizes = [_VALIDATION_BATCH] * (self.validation_pictures // _VALIDATION_BATCH)
+        sizes += [self.validation_pictures % _VALIDATION_BATCH] if self.validation_pictures % _VALIDATION_BATCH else []
+        batches = [self.validation.draw(size, generator) for size in sizes]
+        return DataLoader(batches, batch_size=None, shuffle=False)  # type: ignore[arg-type]
