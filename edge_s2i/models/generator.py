@@ -119,7 +119,7 @@ class StyleAffine(nn.Module):
         nn.init.ones_(self.scale.bias)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        return x * self.scale(w)[:, :, None, None] + self.shift(w)[:, :, None, None]
+        return torch.addcmul(self.shift(w)[:, :, None, None], x, self.scale(w)[:, :, None, None])
 
 
 def _pointwise(inputs: int, outputs: int, slope: float = 1.0) -> nn.Conv2d:
@@ -155,7 +155,7 @@ class Level(nn.Module):
         self.mix = _pointwise(inputs, outputs)
         self.filter = _depthwise(outputs)
         self.residual_filter = _depthwise(outputs)
-        self.residual_mix = _pointwise(outputs, outputs, slope)
+        self.residual_mix = _pointwise(outputs, outputs)
         with torch.no_grad():  # a residual that starts at half its input's size keeps ten layers trainable
             self.residual_mix.weight.mul_(0.5)
 
@@ -163,8 +163,10 @@ class Level(nn.Module):
         x = self.mix(self.modulation(x, w))
         if self.upsample:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        x = F.leaky_relu(self.filter(x), self.slope)
-        return x + F.leaky_relu(self.residual_mix(self.residual_filter(x)), self.slope)
+        # In place where autograd allows: training on a CPU is bound by memory, not by arithmetic.
+        x = F.leaky_relu(self.filter(x), self.slope, inplace=True)
+        residual = F.leaky_relu(self.residual_filter(x), self.slope, inplace=True)
+        return self.residual_mix(residual) + x
 
 
 class Generator(nn.Module):

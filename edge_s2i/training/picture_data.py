@@ -106,7 +106,7 @@ class PictureExamples:
             raise TrainingError("no concept has both a training picture and a speech embedding")
 
     def draw(self, batch_size: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """picture (B, 3, S, S) uint8, embedding (B, E) unit length, latent (B, Z), style (B, n_styles), concept (B,)."""
+        """picture (B, 3, S, S) uint8, embedding (B, E) unit length, latent (B, Z), style one-hot, concept (B,)."""
         uniform = torch.rand(3, batch_size, generator=generator)
         concept = self.usable[(uniform[0] * len(self.usable)).long()]
         picture = self.pictures.draw(concept, uniform[1])

@@ -41,7 +41,7 @@ class SpeechModule(lightning.LightningModule):
         weight_decay: AdamW's, on matrices only.
         warmup_steps: linear warm-up.
         picture_weight, caption_weight, prototype_weight, unknown_weight: of the terms of the loss.
-        picture_candidates: pictures of how many other concepts each step contrasts with.
+        other_concepts: pictures and captions of how many random concepts each step contrasts with, beside its own.
         unknown_share: sounds that are no concept, as a share of the batch.
         ema_decay: of the encoder whose weights are validated and saved.
     """
@@ -57,7 +57,7 @@ class SpeechModule(lightning.LightningModule):
         caption_weight: float = 0.3,
         prototype_weight: float = 1.0,
         unknown_weight: float = 0.3,
-        picture_candidates: int = 512,
+        other_concepts: int = 192,
         unknown_share: float = 0.06,
         ema_decay: float = 0.999,
     ) -> None:
@@ -71,7 +71,7 @@ class SpeechModule(lightning.LightningModule):
         self.caption_weight = caption_weight
         self.prototype_weight = prototype_weight
         self.unknown_weight = unknown_weight
-        self.picture_candidates = picture_candidates
+        self.other_concepts = other_concepts
         self.unknown_share = unknown_share
         self.encoder = SpeechEncoder(encoder)
         self.ema = ExponentialMovingAverage(self.encoder, ema_decay)
@@ -149,11 +149,13 @@ class SpeechModule(lightning.LightningModule):
         losses = {"prototype": self.prototype_weight * info_nce(speech, prototypes, one_hot, scale)}
         if len(unknown) > 0:
             losses["unknown"] = self.unknown_weight * uniform_cross_entropy(unknown, prototypes, scale)
+        candidates = self._candidates(concept)
         if self.picture_weight > 0:
-            losses["picture"] = self.picture_weight * self._picture_loss(speech, concept)
+            losses["picture"] = self.picture_weight * self._picture_loss(speech, concept, candidates)
         if self.caption_tower is not None and self.caption_weight > 0:
-            captions = self.caption_tower(self.caption_features.float())
-            losses["caption"] = self.caption_weight * info_nce(speech, captions, one_hot, self.caption_scale())
+            captions = self.caption_tower(self.caption_features[candidates].float())
+            own = concept[:, None] == candidates[None, :]
+            losses["caption"] = self.caption_weight * info_nce(speech, captions, own, self.caption_scale())
         total = torch.stack(list(losses.values())).sum()
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
         self.log("train/loss", total.detach(), prog_bar=True)
@@ -170,10 +172,13 @@ class SpeechModule(lightning.LightningModule):
         features = spec_augment(normalize_log_mel(log_mel, lengths), lengths, self.augmentation)
         return features, lengths, batch
 
-    def _picture_loss(self, speech: torch.Tensor, concept: torch.Tensor) -> torch.Tensor:
-        """Both directions between speech and one random picture of each of many concepts."""
-        others = torch.randint(0, len(self.prototypes), (self.picture_candidates,), device=speech.device)
-        candidates = torch.unique(torch.cat([concept, others]))
+    def _candidates(self, concept: torch.Tensor) -> torch.Tensor:
+        """The batch's concepts and `other_concepts` random ones, sorted, each once."""
+        others = torch.randint(0, len(self.prototypes), (self.other_concepts,), device=concept.device)
+        return torch.unique(torch.cat([concept, others]))
+
+    def _picture_loss(self, speech: torch.Tensor, concept: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+        """Both directions between speech and one random picture of each candidate concept."""
         candidates = candidates[self.picture_count[candidates] > 0]
         pick = (torch.rand(len(candidates), device=speech.device) * self.picture_count[candidates]).long()
         pictures = self.picture_features[self.picture_order[self.picture_offset[candidates] + pick]].float()

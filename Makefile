@@ -1,0 +1,66 @@
+# make demo    pictures of the bundled recordings, from a base install (no torch)
+# make test    the whole suite, from an install with everything
+# make bench   what each stage costs on this machine
+# make clean   removes what the others made
+#
+# A Python of 3.11 or newer is looked for; name one with: make PYTHON=/path/to/python3.12 demo
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+
+DEMO := .venv-demo
+TEST := .venv-test
+NEW_ENOUGH := import sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	"$$name" -c '$(NEW_ENOUGH)' 2>/dev/null && echo "$$name" && break; done)
+PIP := -m pip --disable-pip-version-check install --quiet
+PACKAGE := pyproject.toml README.md LICENSE NOTICE \
+	$(shell find edge_s2i export firmware_bridge benchmarks -type f -not -path '*/__pycache__/*' 2>/dev/null)
+
+.PHONY: demo test bench clean python
+
+demo:
+	@start=$$SECONDS
+	$(MAKE) --no-print-directory $(DEMO)/package.stamp
+	$(DEMO)/bin/edge-s2i demo -o demo
+	echo "installed: $$(du -sm $(DEMO) | cut -f1) MB in $(DEMO); time: $$((SECONDS - start)) s"
+
+test: $(TEST)/package.stamp
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/mypy
+	OMP_NUM_THREADS=1 $(TEST)/bin/pytest -n 2
+
+bench: $(TEST)/package.stamp
+	$(TEST)/bin/pytest -o addopts= benchmarks --benchmark-only \
+		--benchmark-columns=min,median,rounds --benchmark-sort=name
+
+clean:
+	rm -rf $(DEMO) $(TEST) build dist *.egg-info demo .pytest_cache .mypy_cache .ruff_cache .benchmarks
+
+python:
+	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null; then
+		echo "Python 3.11 or newer with its venv module is needed, and $(if $(PYTHON),$(PYTHON) is not that,none was found);" \
+			"install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2
+		exit 1
+	fi
+
+# The dependencies and the package are apart, so that an edited source does not install everything again.
+$(DEMO)/package.stamp: $(PACKAGE) | python
+	@[ -x $(DEMO)/bin/python ] || "$(PYTHON)" -m venv $(DEMO)
+	rm -rf build *.egg-info  # setuptools would install files that were deleted since
+	$(DEMO)/bin/python $(PIP) .
+	$(DEMO)/bin/python $(PIP) --no-deps --force-reinstall .
+	rm -rf build *.egg-info
+	touch $@
+
+# torch comes first and pinned: an unpinned one brings several GB of CUDA libraries. torchaudio comes without its
+# dependencies, because its newest wheel asks for another torch than the one it works with.
+$(TEST)/package.stamp: pyproject.toml constraints.txt | python
+	@[ -x $(TEST)/bin/python ] || "$(PYTHON)" -m venv $(TEST)
+	$(TEST)/bin/python $(PIP) --constraint constraints.txt torch
+	$(TEST)/bin/python $(PIP) --constraint constraints.txt --no-deps torchaudio
+	$(TEST)/bin/python $(PIP) --constraint constraints.txt --editable '.[train,export,tflite,dev]'
+	touch $@

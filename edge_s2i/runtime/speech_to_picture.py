@@ -1,0 +1,256 @@
+"""The whole path: speech in, pictures out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from edge_s2i.audio import check_utterance, log_mel, normalize_log_mel, read_audio, trim_silence
+from edge_s2i.audio.constants import MAX_SECONDS, MIN_SECONDS, SAMPLE_RATE
+from edge_s2i.audio.level import level_db, modulation, set_peak
+from edge_s2i.audio.reading import AudioInput
+from edge_s2i.bundle import Bundle, GraphInfo, Manifest, read_bundle
+from edge_s2i.errors import AudioError, BackendError, BundleError, RequestError
+from edge_s2i.runtime.backends import Backend, LiteRtBackend, OnnxBackend, import_litert, import_onnxruntime
+from edge_s2i.runtime.concepts import ConceptIndex
+from edge_s2i.runtime.drawing import Drawing
+from edge_s2i.runtime.latents import draw_latents
+
+ENCODER_INPUTS = ("log_mel", "lengths")
+GENERATOR_INPUTS = ("embedding", "latent", "style")
+MAX_PICTURES = 256  # of one utterance in one call
+
+# Below this the loud part of a recording neither rises nor falls as syllables do;
+# edge_s2i.audio.level.modulation says what was measured on either side.
+MIN_MODULATION = 0.17  # nats
+
+Style = str | Mapping[str, float] | None
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What was heard in one recording, before anything is drawn."""
+
+    embedding: np.ndarray | None  # (D,) float32 of unit length; None for silence and steady noise
+    confidence: float
+    understood: bool
+    reason: str  # why it was not understood; empty if it was
+    timings: Mapping[str, float]  # ms: read, log_mel, encoder, confidence
+
+
+class SpeechToPicture:
+    """A loaded bundle: call it on speech and it draws."""
+
+    def __init__(self, bundle: Bundle, encoder: Backend, generator: Backend) -> None:
+        """encoder, generator: the bundle's two graphs, loaded; see `load_speech_to_picture`."""
+        self.manifest: Manifest = bundle.manifest
+        self._encoder = encoder
+        self._generator = generator
+        self._encoder_inputs = encoder.inputs()
+        self._generator_inputs = generator.inputs()
+        settings = bundle.manifest.confidence
+        self.concepts = ConceptIndex(bundle.manifest.concepts, bundle.prototypes(), settings.temperature)
+
+    def __call__(
+        self, source: AudioInput, *, n: int = 1, seed: int = 0, style: Style = None, draw_anyway: bool = False
+    ) -> Drawing:
+        """Draws what is said in `source`.
+
+        source: a path, the bytes of an audio file, or (samples, rate).
+        n: how many pictures, each from its own latent; seed: the same seed gives the same pictures on every
+        run.
+        style: a style's name, or weights by name that are scaled to sum to 1; None for the bundle's default.
+        draw_anyway: draw also what was heard but not understood, at whatever confidence.
+        Raises AudioError for speech that cannot be used and RequestError for impossible arguments. Silence,
+        noise
+        and unknown words raise nothing: the drawing says that it was not understood, and has no pictures.
+        """
+        begin = perf_counter()
+        weights = self.style_weights(style)
+        _check_request(n, seed)
+        hearing = self.hear(source)
+        arrays = np.zeros((0, self.manifest.image_size, self.manifest.image_size, 3), np.uint8)
+        timings = dict(hearing.timings)
+        if hearing.embedding is not None and (hearing.understood or draw_anyway):
+            start = perf_counter()
+            arrays = self.paint(hearing.embedding, n=n, seed=seed, style=weights)
+            timings["generator"] = _milliseconds(start)
+        timings["total"] = _milliseconds(begin)
+        return Drawing(
+            understood=hearing.understood,
+            confidence=hearing.confidence,
+            reason=hearing.reason,
+            arrays=arrays,
+            embedding=hearing.embedding,
+            seed=seed,
+            style={name: weight for name, weight in weights.items() if weight > 0},
+            timings=timings,
+            captions=self.manifest.captions,
+            concepts=self.concepts,
+        )
+
+    def hear(self, source: AudioInput) -> Hearing:
+        """Reads, checks and embeds one recording; AudioError if it cannot be used."""
+        start = perf_counter()
+        samples = read_audio(source)
+        name = str(source) if isinstance(source, str | os.PathLike) else "the audio"
+        settings = self.manifest.confidence
+        timings = {"read": _milliseconds(start)}
+
+        start = perf_counter()
+        level = level_db(samples)
+        if level < settings.min_level_db and len(samples) >= MIN_SECONDS * SAMPLE_RATE:
+            reason = f"silence: the level is {level:.0f} dB, speech is above {settings.min_level_db:.0f} dB"
+            return Hearing(None, 0.0, False, reason, timings)
+        try:
+            utterance = check_utterance(samples, name)
+        except AudioError:
+            beginning = trim_silence(samples)[: int(MAX_SECONDS * SAMPLE_RATE)]
+            if len(beginning) < MIN_SECONDS * SAMPLE_RATE or not _is_steady(log_mel(set_peak(beginning))):
+                raise
+            utterance = beginning  # noise may be of any length: it is not understood, but nobody's mistake
+        features = log_mel(set_peak(utterance))
+        timings["log_mel"] = _milliseconds(start)
+        if _is_steady(features):
+            reason = "steady noise: nothing in it rises and falls as speech does"
+            return Hearing(None, 0.0, False, reason, timings)
+        features = normalize_log_mel(features)
+
+        start = perf_counter()
+        embedding = self.embed(features)
+        timings["encoder"] = _milliseconds(start)
+
+        start = perf_counter()
+        confidence = self.concepts.confidence(embedding)
+        timings["confidence"] = _milliseconds(start)
+        understood = confidence >= settings.threshold
+        reason = "" if understood else f"confidence {confidence:.2f} is below {settings.threshold:.2f}"
+        return Hearing(embedding, confidence, understood, reason, timings)
+
+    def embed(self, features: np.ndarray) -> np.ndarray:
+        """Embeds one normalized log-mel (MEL_BANDS, T) float32 as a unit-length (D,) float32 vector."""
+        frames = features.shape[1]
+        wanted = self._encoder_inputs["log_mel"][-1]
+        if wanted is not None:  # a graph of fixed length: zero is the mean of a normalized log-mel
+            frames = min(frames, wanted)
+            features = np.pad(features[:, :frames], ((0, 0), (0, wanted - frames)))
+        embedding = self._encoder.run({"log_mel": features[None], "lengths": np.array([frames], np.int64)})[0]
+        if embedding.shape != (self.manifest.embedding_dim,) or not np.isfinite(embedding).all():
+            raise BundleError(
+                f"the encoder gave an embedding of shape {embedding.shape} or with values that are "
+                f"not finite; the manifest says ({self.manifest.embedding_dim},)"
+            )
+        # Quantized graphs leave the unit sphere by a rounding error.
+        return (embedding / max(float(np.linalg.norm(embedding)), 1e-12)).astype(np.float32)
+
+    def paint(self, embedding: np.ndarray, *, n: int = 1, seed: int = 0, style: Style = None) -> np.ndarray:
+        """Draws n pictures of a unit-length (D,) embedding, (n, H, W, 3) uint8."""
+        _check_request(n, seed)
+        weights = np.array(list(self.style_weights(style).values()), np.float32)
+        latents = draw_latents(seed, n, self.manifest.latent_dim)
+        batch = self._generator_inputs["embedding"][0] or n
+        pictures = []
+        for first in range(0, n, batch):
+            rows = latents[first : first + batch]
+            missing = batch - len(rows)  # a graph of fixed batch size gets rows of zeros, whose pictures are dropped
+            outputs = self._generator.run(
+                {
+                    "embedding": np.tile(embedding, (batch, 1)),
+                    "latent": np.pad(rows, ((0, missing), (0, 0))),
+                    "style": np.tile(weights, (batch, 1)),
+                }
+            )
+            pictures.append(outputs[: len(rows)])
+        values = np.concatenate(pictures)
+        size = self.manifest.image_size
+        if values.shape != (n, 3, size, size):
+            raise BundleError(f"the generator gave shape {values.shape}; the manifest says {(n, 3, size, size)}")
+        scaled = np.rint((np.clip(values, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+        return np.ascontiguousarray(scaled.transpose(0, 2, 3, 1))
+
+    def style_weights(self, style: Style) -> dict[str, float]:
+        """The weight of every style, summing to 1. RequestError for an unknown name or no weight."""
+        known = self.manifest.styles
+        if style is None:
+            style = self.manifest.default_style
+        given = {style: 1.0} if isinstance(style, str) else dict(style)
+        for name, weight in given.items():
+            if name not in known:
+                raise RequestError(f"style {name!r} is unknown; this bundle has {', '.join(known)}")
+            if not np.isfinite(weight) or weight < 0:
+                raise RequestError(f"style {name!r} has weight {weight}; give a finite weight of 0 or more")
+        total = sum(given.values())
+        if total <= 0:
+            raise RequestError("the style weights sum to 0; give at least one above 0")
+        return {name: float(given.get(name, 0.0) / total) for name in known}
+
+
+def load_speech_to_picture(
+    path: str | os.PathLike | None = None, *, backend: str | None = None, threads: int | None = None
+) -> SpeechToPicture:
+    """Reads a bundle and loads its graphs; see `edge_s2i.load`."""
+    bundle = read_bundle(path)
+    chosen = choose_backend(bundle.manifest, backend)
+    encoder = _open(bundle, bundle.manifest.encoder, ENCODER_INPUTS, chosen, threads)
+    generator = _open(bundle, bundle.manifest.generator, GENERATOR_INPUTS, chosen, threads)
+    for model, graph, names in (
+        ("encoder", encoder, ENCODER_INPUTS),
+        ("generator", generator, GENERATOR_INPUTS),
+    ):
+        if not set(graph.inputs()) <= set(names) or names[0] not in graph.inputs():
+            raise BundleError(f"the {model}'s graph has inputs {sorted(graph.inputs())}; it needs {list(names)}")
+    return SpeechToPicture(bundle, encoder, generator)
+
+
+def choose_backend(manifest: Manifest, requested: str | None = None) -> str:
+    """The engine to use, "onnx" or "litert": the one requested, else the first installed that has graphs."""
+    graphs = (manifest.encoder, manifest.generator)
+    held = {
+        "onnx": all(graph.file is not None for graph in graphs),
+        "litert": all(graph.tflite is not None for graph in graphs),
+    }
+    importers = {"onnx": import_onnxruntime, "litert": import_litert}
+    if requested is not None:
+        if requested not in held:
+            raise BackendError(f"backend {requested!r} is unknown; there are {', '.join(held)}")
+        if not held[requested]:
+            there = ", ".join(name for name, has in held.items() if has)
+            raise BackendError(f"bundle {manifest.name!r} has no graphs for {requested}; it has them for {there}")
+        importers[requested]()
+        return requested
+    failures = []
+    for name in (name for name, has in held.items() if has):
+        try:
+            importers[name]()
+        except BackendError as error:
+            failures.append(str(error))
+        else:
+            return name
+    raise BackendError("; ".join(failures) or f"bundle {manifest.name!r} has no engine with both graphs")
+
+
+def _open(
+    bundle: Bundle, graph: GraphInfo, names: tuple[str, ...], backend: str, threads: int | None
+) -> OnnxBackend | LiteRtBackend:
+    if backend == "onnx":
+        return OnnxBackend(bundle.files[str(graph.file)], threads)
+    return LiteRtBackend(bundle.files[str(graph.tflite)], names, threads)
+
+
+def _is_steady(features: np.ndarray) -> bool:
+    return modulation(features) < MIN_MODULATION
+
+
+def _check_request(n: int, seed: int) -> None:
+    if not 1 <= n <= MAX_PICTURES:
+        raise RequestError(f"n is {n}; 1 to {MAX_PICTURES} pictures can be drawn at once")
+    if seed < 0:
+        raise RequestError(f"seed is {seed}; give 0 or more")
+
+
+def _milliseconds(start: float) -> float:
+    return (perf_counter() - start) * 1000.0

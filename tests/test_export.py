@@ -1,0 +1,160 @@
+"""Export: graphs compute what torch computes at sizes the example did not have, and a bundle of them draws."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import edge_s2i
+from edge_s2i.audio.constants import MEL_BANDS
+from edge_s2i.models.generator import Generator, GeneratorConfig, save_generator
+from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from edge_s2i.training.command import train
+from export.command import export_bundle
+from export.onnx_graphs import OPSET, ExportError, encoder_graph, generator_graph
+from export.parity import check_embedding, check_fp32, check_picture
+from export.weight_compression import compress_weights
+
+ENCODER = SpeechEncoderConfig(channels=(32, 48), blocks=(1, 1), kernels=(5, 5), heads=2, embedding_dim=32)
+GENERATOR = GeneratorConfig(
+    image_size=32,
+    styles=("photo", "noto"),
+    embedding_dim=32,
+    latent_dim=8,
+    mapping_width=48,
+    w_dim=32,
+    channels=(32, 32, 24),
+)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> SpeechEncoder:
+    torch.manual_seed(0)
+    encoder = SpeechEncoder(ENCODER)
+    for _ in range(3):  # batch-norm statistics that are not the initial ones
+        encoder(torch.randn(8, MEL_BANDS, 60), torch.full((8,), 60))
+    return encoder.eval()
+
+
+@pytest.fixture(scope="module")
+def encoder_onnx(encoder: SpeechEncoder) -> onnx.ModelProto:
+    return encoder_graph(encoder)
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    torch.manual_seed(0)
+    return Generator(GENERATOR).eval()
+
+
+@pytest.fixture(scope="module")
+def generator_onnx(generator: Generator) -> onnx.ModelProto:
+    return generator_graph(generator, 32, 8, 2)
+
+
+def speech(batch: int, frames: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(batch)
+    lengths = np.linspace(frames, frames // 2, batch).astype(np.int64)
+    return {"log_mel": random.standard_normal((batch, MEL_BANDS, frames), np.float32), "lengths": lengths}
+
+
+def condition(batch: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(batch)
+    embedding = random.standard_normal((batch, 32), np.float32)
+    return {
+        "embedding": embedding / np.linalg.norm(embedding, axis=1, keepdims=True),
+        "latent": random.standard_normal((batch, 8), np.float32),
+        "style": np.eye(2, dtype=np.float32)[np.arange(batch) % 2],
+    }
+
+
+@pytest.mark.parametrize(("batch", "frames"), [(1, 17), (3, 91), (5, 400)])
+def test_encoder_graph_equals_torch(
+    encoder: SpeechEncoder, encoder_onnx: onnx.ModelProto, batch: int, frames: int
+) -> None:
+    assert check_fp32(encoder_onnx, encoder, speech(batch, frames)) <= 1e-5
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_generator_graph_equals_torch(generator: Generator, generator_onnx: onnx.ModelProto, batch: int) -> None:
+    assert check_fp32(generator_onnx, generator, condition(batch)) <= 1e-5
+
+
+def test_opset_is_the_one_asked_for(encoder_onnx: onnx.ModelProto, generator_onnx: onnx.ModelProto) -> None:
+    for graph in (encoder_onnx, generator_onnx):
+        assert [entry.version for entry in graph.opset_import if entry.domain == ""] == [OPSET]
+
+
+def test_compression_is_small_and_close(
+    encoder: SpeechEncoder,
+    encoder_onnx: onnx.ModelProto,
+    generator: Generator,
+    generator_onnx: onnx.ModelProto,
+) -> None:
+    small_encoder, small_generator = compress_weights(encoder_onnx), compress_weights(generator_onnx)
+    assert len(small_generator.SerializeToString()) < 0.5 * len(generator_onnx.SerializeToString())
+    assert check_embedding(small_encoder, encoder, speech(4, 80)) > 0.999
+    assert check_picture(small_generator, generator, condition(4)) > 35.0
+
+
+def test_wrong_graph_is_refused(encoder: SpeechEncoder, encoder_onnx: onnx.ModelProto) -> None:
+    wrong = onnx.ModelProto.FromString(encoder_onnx.SerializeToString())
+    tensor = max(wrong.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    values = np.frombuffer(tensor.raw_data, np.float32) * 1.01
+    tensor.raw_data = values.astype(np.float32).tobytes()
+    with pytest.raises(ExportError, match="differs from its torch module"):
+        check_fp32(wrong, encoder, speech(2, 60))
+
+
+def test_graphs_carry_no_path_of_the_machine(encoder_onnx: onnx.ModelProto, generator_onnx: onnx.ModelProto) -> None:
+    for graph in (encoder_onnx, generator_onnx):
+        assert b".py" not in graph.SerializeToString()
+
+
+def test_exported_bundle_draws(fixture_pack: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(
+        "speech",
+        [
+            f"--data.pack={fixture_pack}",
+            f"--trainer.default_root_dir={run}",
+            "--trainer.max_steps=2",
+            "--trainer.accelerator=cpu",
+            "--trainer.enable_model_summary=false",
+            "--data.steps_per_epoch=2",
+            "--data.batch_size=8",
+            "--data.captions=false",
+            "--model.encoder.channels=[32,48]",
+            "--model.encoder.blocks=[1,1]",
+            "--model.encoder.kernels=[5,5]",
+            "--model.encoder.embedding_dim=32",
+        ],
+    )
+    save_generator(run / "picture.safetensors", Generator(GENERATOR))
+    bundle = export_bundle(
+        run / "speech.safetensors",
+        run / "picture.safetensors",
+        fixture_pack,
+        tmp_path / "bundle",
+        precision="int8",
+        name="tiny",
+        default_style="noto",
+    )
+    assert bundle.manifest.encoder.parameters > 0
+    model = edge_s2i.load(tmp_path / "bundle")
+    embedding = np.zeros(32, np.float32)
+    embedding[0] = 1.0
+    assert model.paint(embedding, n=2).shape == (2, 32, 32, 3)
+    with pytest.raises(ExportError, match="style 'oil' is unknown"):
+        export_bundle(
+            run / "speech.safetensors",
+            run / "picture.safetensors",
+            fixture_pack,
+            tmp_path / "other",
+            precision="int8",
+            name="tiny",
+            default_style="oil",
+        )
+    assert not (tmp_path / "other").exists()
