@@ -16,7 +16,8 @@ from edge_s2i.audio.constants import FFT_LENGTH
 from edge_s2i.audio.level import set_peak
 from edge_s2i.audio.torch_log_mel import normalize_log_mel as normalize_batch
 from edge_s2i.bundle import PROTOTYPES_NAME, Bundle, ConfidenceSettings, GraphInfo, Manifest, write_bundle
-from edge_s2i.data.packed_data import LogMelCache, PackedData
+from edge_s2i.data.log_mel_cache import LogMelCache
+from edge_s2i.data.pack import Pack
 from edge_s2i.evaluation.calibration import Calibration, calibrate
 from edge_s2i.evaluation.unknown_sounds import SYNTHETIC
 from edge_s2i.models.cost import measure_cost
@@ -50,8 +51,8 @@ def export_bundle(
     console = Console(stderr=True)
     weights = SpeechWeights.load(speech)
     generator = load_generator(picture)
-    pack = PackedData.open(pack_folder)
-    if weights.concepts != pack.concepts:
+    pack = Pack.open(pack_folder)
+    if weights.concepts != pack.concept_ids:
         raise ExportError(f"{speech} was trained on other concepts than {pack_folder} holds; give its own pack")
     styles = generator.config.styles
     if default_style not in styles:
@@ -78,7 +79,7 @@ def export_bundle(
         styles=styles,
         default_style=default_style,
         languages=tuple(pack.manifest["languages"]),
-        concepts=pack.concepts,
+        concepts=pack.concept_ids,
         captions=pack.captions,
         confidence=ConfidenceSettings(
             temperature=round(calibration.temperature, 5),

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from edge_s2i.data.packed_data import LogMelCache, PackedData
+from edge_s2i.data.log_mel_cache import LogMelCache
+from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
 from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.training.command import train
@@ -18,7 +19,7 @@ SMALL = [
     "--model.encoder.kernels=[5,5]",
     "--model.encoder.embedding_dim=32",
     "--model.warmup_steps=5",
-    "--model.picture_candidates=8",
+    "--model.other_concepts=8",
     "--data.batch_size=16",
     "--data.captions=false",
     "--trainer.accelerator=cpu",
@@ -44,14 +45,14 @@ def run(pack: Path, folder: Path, steps: int, per_epoch: int, *more: str) -> Spe
 
 def test_run_learns_the_fixture(fixture_pack: Path, tmp_path: Path) -> None:
     weights = run(fixture_pack, tmp_path / "run", 150, 50, "--model.learning_rate=0.01")
-    pack = PackedData.open(fixture_pack)
+    pack = Pack.open(fixture_pack)
     cache = LogMelCache.of(pack)
     clips = (cache.split == "train").nonzero()[0]
     embeddings = weights.embed(cache, clips)
     nearest = (embeddings @ weights.prototypes.T).argmax(dim=1).numpy()
     accuracy = float((nearest == cache.concept[clips]).mean())
-    assert weights.concepts == pack.concepts
-    assert accuracy > 4.0 / len(pack.concepts), f"accuracy {accuracy:.2f} is hardly above chance"
+    assert weights.concepts == pack.concept_ids
+    assert accuracy > 4.0 / len(pack.concept_ids), f"accuracy {accuracy:.2f} is hardly above chance"
     embedded = EmbeddingCache.load(tmp_path / "run" / "embeddings.safetensors")
     assert len(embedded.embeddings) == len(cache.lengths)
     train_embeddings, train_concepts = embedded.of_split("train")

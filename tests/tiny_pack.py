@@ -84,6 +84,7 @@ def write_tiny_pack(folder: Path, clips_of_each: int = 2) -> Path:
         "format": 1,
         "seed": 0,
         "sources": [],
+        "counts": {"clips": len(speech), "pictures": len(pictures)},
         "languages": ["en", "es"],
         "held_out_language": "es",
         "shards": {name: hashlib.sha256(content).hexdigest() for name, content in shards.items()},
@@ -99,8 +100,8 @@ def write_picture_embeddings(path: Path, embeddings: np.ndarray, keys: list[str]
     values = np.ascontiguousarray(embeddings, "<f4").tobytes()
     header = json.dumps(
         {
-            "__metadata__": {"pictures": json.dumps(keys)},
-            "embeddings": {"dtype": "F32", "shape": list(embeddings.shape), "data_offsets": [0, len(values)]},
+            "__metadata__": {"picture_keys": json.dumps(keys)},
+            "picture_embeddings": {"dtype": "F32", "shape": list(embeddings.shape), "data_offsets": [0, len(values)]},
         }
     ).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header + values)

@@ -13,7 +13,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write: a folder, or a .zip.")],
     precision: Annotated[str, typer.Option(help="int8: weights as 8-bit numbers; fp32: as trained.")] = "int8",
     name: Annotated[str, typer.Option(help="The bundle's name.")] = "default",
-    default_style: Annotated[str, typer.Option(help="Style drawn when none is asked for.")] = "noto",
+    default_style: Annotated[str, typer.Option(help="Style drawn when none is asked for.")] = "any",
 ) -> None:
     """Export a trained model as a bundle: ONNX graphs compared with torch, prototypes, calibrated confidence."""
     from export.command import export_bundle

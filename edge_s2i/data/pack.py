@@ -1,9 +1,11 @@
 """Reading a pack: its manifest, concepts, and the samples in its shards."""
 
+import hashlib
 import json
 import tarfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,9 @@ class Pack:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, path: Path) -> "Pack":
+    def open(cls, path: str | Path) -> "Pack":
         """Opens the pack in folder `path`; DataError if there is none, or one of another format."""
+        path = Path(path)
         file = path / "manifest.json"
         if not file.is_file():
             unfinished = (path / ".build").is_dir()
@@ -48,7 +51,30 @@ class Pack:
                 raise DataError(f"{file} is damaged (its SHA-256 is not the manifest's); build the pack again")
 
     def concepts(self) -> list[dict[str, Any]]:
+        """Rows of concepts.jsonl: id, English caption, captions by language, sources."""
         return self._rows("concepts.jsonl")
+
+    @cached_property
+    def concept_ids(self) -> tuple[str, ...]:
+        """Sorted ids; a concept's index, wherever there is one, is its position here."""
+        return tuple(sorted(row["concept"] for row in self.concepts()))
+
+    @cached_property
+    def captions(self) -> dict[str, str]:
+        """English caption by concept id."""
+        return {row["concept"]: row["caption"] for row in self.concepts()}
+
+    def shards(self, kind: str) -> list[Path]:
+        """Shards of `kind` ("speech" or "pictures"), sorted; DataError where one is missing."""
+        names = sorted(name for name in self.manifest["shards"] if name.startswith(f"{kind}/"))
+        for name in names:
+            if not (self.path / name).is_file():
+                raise DataError(f"{self.path / name} is missing; build the pack again")
+        return [self.path / name for name in names]
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the shards' hashes: equal packs, equal fingerprints."""
+        return hashlib.sha256(json.dumps(self.manifest["shards"], sort_keys=True).encode()).hexdigest()
 
     def pairs(self) -> list[dict[str, Any]]:
         return self._rows("pairs.jsonl")
@@ -81,16 +107,19 @@ class Pack:
             raise DataError(f"{self.path / name} cannot be read ({error}); build the pack again") from error
 
     def _samples(self, kind: str, suffix: str, with_data: bool = True) -> Iterator[tuple[dict[str, Any], bytes]]:
-        for name in sorted(self.manifest["shards"]):
-            if not name.startswith(f"{kind}/"):
-                continue
-            try:
-                with tarfile.open(self.path / name, "r:") as tar:
-                    data = b""
-                    for member in tar:
-                        if member.name.endswith(suffix) and with_data:
-                            data = tar.extractfile(member).read()  # type: ignore[union-attr]
-                        elif member.name.endswith(".json"):
-                            yield json.load(tar.extractfile(member)), data  # type: ignore[arg-type]
-            except (OSError, tarfile.TarError, ValueError) as error:
-                raise DataError(f"{self.path / name} cannot be read ({error}); build the pack again") from error
+        for shard in self.shards(kind):
+            yield from read_shard(shard, suffix, with_data)
+
+
+def read_shard(path: Path, suffix: str, with_data: bool = True) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """(metadata, bytes of the file that ends in `suffix`) of every sample of a shard; DataError if it is damaged."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            data = b""
+            for member in tar:
+                if member.name.endswith(suffix) and with_data:
+                    data = tar.extractfile(member).read()  # type: ignore[union-attr]
+                elif member.name.endswith(".json"):
+                    yield json.load(tar.extractfile(member)), data  # type: ignore[arg-type]
+    except (OSError, tarfile.TarError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); build the pack again") from error

@@ -14,8 +14,9 @@ from edge_s2i.errors import TrainingError
 class ExponentialMovingAverage(nn.Module):
     """Keeps `average`, a copy of a module whose weights follow the original's.
 
-    The decay rises from 0 as (1 + n) / (10 + n) up to `decay` over the first updates, so that early weights are
-    forgotten. Floating-point buffers are averaged too, others copied. The update count travels in the state, so a resumed run continues it.
+    The decay rises as (1 + n) / (10 + n) up to `decay` over the first updates, so that early weights are forgotten.
+    Floating-point buffers are averaged too, others copied. The update count travels in the state, so a resumed run
+    continues it.
     """
 
     updates: torch.Tensor
@@ -36,7 +37,8 @@ class ExponentialMovingAverage(nn.Module):
     def update(self, module: nn.Module) -> None:
         """Moves the average toward the module's present weights."""
         decay = self.decay_at(int(self.updates))
-        averages, values = list(self.average.parameters()), [p.detach() for p in module.parameters()]
+        averages = [p.detach() for p in self.average.parameters()]
+        values = [p.detach() for p in module.parameters()]
         torch._foreach_lerp_(averages, values, 1.0 - decay)
         for kept, new in zip(self.average.buffers(), module.buffers(), strict=True):
             if kept.is_floating_point():

@@ -65,6 +65,7 @@ class SeparableBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, squeeze: int) -> None:
         super().__init__()
+        self.stride = stride
         self.residual = channels_in == channels_out and stride == 1
         self.depthwise = nn.Conv2d(
             channels_in,
@@ -144,7 +145,7 @@ class SpeechEncoder(nn.Module):
         mask = _frame_mask(lengths, x.shape[3])
         x = F.relu(x) * mask
         for block in self.blocks:
-            if block.depthwise.stride[1] == 2:
+            if block.stride == 2:
                 lengths = (lengths + 1) // 2
                 mask = _frame_mask(lengths, (x.shape[3] + 1) // 2)
             x = block(x, mask)

@@ -21,7 +21,10 @@ _BATCH = 256
 class LogMels(Protocol):
     """Where clips come from: a data pack's LogMelCache, or anything with its two members."""
 
-    lengths: np.ndarray  # (clips,) frames of each
+    @property
+    def lengths(self) -> np.ndarray:
+        """(clips,) frames of each."""
+        ...
 
     def log_mel_batch(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Unnormalized log-mels (B, MEL_BANDS, T) float32 of `clips`, and lengths (B,) int64."""

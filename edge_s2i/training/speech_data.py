@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from edge_s2i.data.packed_data import LogMelCache, PackedData
+from edge_s2i.data.log_mel_cache import LogMelCache
+from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
 from edge_s2i.training.concept_features import PictureFeatures, caption_features
 
@@ -116,7 +117,7 @@ class SpeechData(lightning.LightningDataModule):
     def _load(self) -> None:
         if self.cache is not None:
             return
-        self.pack = PackedData.open(self.pack_folder)
+        self.pack = Pack.open(self.pack_folder)
         self.pictures = PictureFeatures.of(self.pack)
         self.captions = caption_features(self.pack) if self.use_captions else None
         self.cache = LogMelCache.of(self.pack)

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -13,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edge_s2i.audio.torch_log_mel import normalize_log_mel
-from edge_s2i.data.packed_data import CODE_LOW, CODE_STEP
+from edge_s2i.data.log_mel_cache import CODE_LOW, CODE_STEP
 from edge_s2i.losses.info_nce import LearnedScale, info_nce, uniform_cross_entropy
 from edge_s2i.models.ema import ExponentialMovingAverage
 from edge_s2i.models.picture_tower import CaptionTower, PictureTower
@@ -45,6 +46,12 @@ class SpeechModule(lightning.LightningModule):
         unknown_share: sounds that are no concept, as a share of the batch.
         ema_decay: of the encoder whose weights are validated and saved.
     """
+
+    picture_features: torch.Tensor
+    picture_order: torch.Tensor
+    picture_count: torch.Tensor
+    picture_offset: torch.Tensor
+    caption_features: torch.Tensor
 
     def __init__(
         self,
@@ -89,7 +96,7 @@ class SpeechModule(lightning.LightningModule):
         if hasattr(self, "prototypes"):
             return
         data: SpeechData = self.trainer.datamodule  # type: ignore[attr-defined]
-        concepts = len(data.pack.concepts)
+        concepts = len(data.pack.concept_ids)
         trained = data.pictures.split == "train"
         features = torch.from_numpy(data.pictures.features[trained])
         self.register_buffer("picture_features", features, persistent=False)
@@ -106,7 +113,7 @@ class SpeechModule(lightning.LightningModule):
             self.caption_tower = CaptionTower(features=data.captions.shape[1], embedding_dim=dim)
         self.prototypes = nn.Parameter(F.normalize(torch.randn(concepts, dim), dim=1))
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> Any:
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         matrices = [p for p in parameters if p.ndim > 1 and p is not self.prototypes]
         others = [p for p in parameters if p.ndim <= 1 or p is self.prototypes]
@@ -241,7 +248,7 @@ class SpeechModule(lightning.LightningModule):
         metadata = {
             "stage": "speech",
             "encoder": json.dumps(asdict(self.encoder.config)),
-            "concepts": json.dumps(list(data.pack.concepts)),
+            "concepts": json.dumps(list(data.pack.concept_ids)),
             "picture_keys": json.dumps(data.pictures.key.tolist()),
             "pack": data.pack.fingerprint(),
             "step": str(self.global_step),

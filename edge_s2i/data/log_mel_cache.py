@@ -1,15 +1,11 @@
-"""Reading a data pack for training: concepts, pictures, and the log-mel cache of its speech.
+"""The log-mels of a pack's speech, ready for training.
 
 The cache holds every clip's unnormalized log-mel as 8-bit numbers in one memory-mapped file, a seventh of the
 waveforms' size and nothing left to decode; it is made once a pack, beside it, in `cache/`.
 """
 
-import hashlib
 import io
-import json
 import os
-import tarfile
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +16,7 @@ from rich.progress import track
 
 from edge_s2i.audio.constants import FFT_LENGTH, LOG_FLOOR, MEL_BANDS, SAMPLE_RATE
 from edge_s2i.audio.log_mel import log_mel
+from edge_s2i.data.pack import Pack, read_shard
 from edge_s2i.errors import DataError
 
 # 8-bit code of a log-mel value x in nats: round((x - CODE_LOW) / CODE_STEP). Speech of peak 1 stays below 11 nats;
@@ -34,72 +31,9 @@ def encode_log_mel(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((values - CODE_LOW) / CODE_STEP), 0, 255).astype(np.uint8)
 
 
-@dataclass(frozen=True)
-class PackedData:
-    """A data pack on disk: its manifest and concepts; raises DataError when it is missing or of another format."""
-
-    folder: Path
-    manifest: dict
-    concepts: tuple[str, ...]  # ids, sorted; a concept's index is its position here
-    captions: dict[str, str]  # id -> English caption
-
-    @classmethod
-    def open(cls, folder: str | os.PathLike) -> "PackedData":
-        """Reads `folder`/manifest.json and concepts.jsonl."""
-        folder = Path(folder)
-        if not (folder / "manifest.json").is_file():
-            raise DataError(
-                f"{folder} holds no data pack (no manifest.json); make one with: edge-s2i data build all --out {folder}"
-            )
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        if manifest.get("format") != 1:
-            raise DataError(f"{folder} is a data pack of format {manifest.get('format')}; this version reads format 1")
-        lines = (folder / "concepts.jsonl").read_text(encoding="utf-8").splitlines()
-        records = sorted((json.loads(line) for line in lines), key=lambda record: record["concept"])
-        return cls(
-            folder,
-            manifest,
-            tuple(record["concept"] for record in records),
-            {record["concept"]: record["caption"] for record in records},
-        )
-
-    def shards(self, kind: str) -> list[Path]:
-        """Paths of the shards of `kind` ("speech" or "pictures"), sorted."""
-        names = sorted(name for name in self.manifest["shards"] if name.startswith(f"{kind}/"))
-        missing = [name for name in names if not (self.folder / name).is_file()]
-        if missing:
-            raise DataError(f"{self.folder} lacks the shard {missing[0]} that its manifest names; build it again")
-        return [self.folder / name for name in names]
-
-    def fingerprint(self) -> str:
-        """SHA-256 over the shards' hashes: equal packs, equal fingerprints."""
-        return hashlib.sha256(json.dumps(self.manifest["shards"], sort_keys=True).encode()).hexdigest()
-
-
-def read_shard(path: Path) -> Iterator[tuple[dict, bytes]]:
-    """Yields (record, media bytes) of each sample of a WebDataset tar shard, in file order."""
-    with tarfile.open(path) as shard:
-        record: dict | None = None
-        media: bytes | None = None
-        key = None
-        for member in shard:
-            stem, _, extension = member.name.partition(".")
-            if stem != key:
-                key, record, media = stem, None, None
-            file = shard.extractfile(member)
-            if file is None:
-                continue
-            if extension == "json":
-                record = json.loads(file.read())
-            else:
-                media = file.read()
-            if record is not None and media is not None:
-                yield record, media
-
-
 def _shard_log_mels(path: Path) -> tuple[np.ndarray, np.ndarray, list[dict]]:
     codes, lengths, records = [], [], []
-    for record, media in read_shard(path):
+    for record, media in read_shard(path, ".flac"):
         samples, rate = soundfile.read(io.BytesIO(media), dtype="float32")
         if rate != SAMPLE_RATE:
             raise DataError(f"{path}: clip {record['clip']} is at {rate} Hz; a pack's speech is at {SAMPLE_RATE} Hz")
@@ -121,16 +55,16 @@ class LogMelCache:
     frames: np.ndarray  # (total frames, MEL_BANDS) uint8, memory-mapped
     offsets: np.ndarray  # (clips,) int64
     lengths: np.ndarray  # (clips,) int32
-    concept: np.ndarray  # (clips,) int32, index into PackedData.concepts
+    concept: np.ndarray  # (clips,) int32, index into Pack.concept_ids
     split: np.ndarray  # (clips,) str
     language: np.ndarray  # (clips,) str
     speaker: np.ndarray  # (clips,) str
     human: np.ndarray  # (clips,) bool
 
     @classmethod
-    def of(cls, pack: PackedData, jobs: int = 2) -> "LogMelCache":
+    def of(cls, pack: Pack, jobs: int = 2) -> "LogMelCache":
         """Opens the cache of `pack`, making it first where it is missing or was made of other shards."""
-        folder = pack.folder / "cache"
+        folder = pack.path / "cache"
         index_path, frames_path = folder / "log_mel.npz", folder / "log_mel.u8"
         fingerprint = f"{_CACHE_FORMAT}-{pack.fingerprint()}"
         if not (index_path.is_file() and str(np.load(index_path)["fingerprint"]) == fingerprint):
@@ -157,9 +91,9 @@ class LogMelCache:
         return codes.transpose(0, 2, 1).astype(np.float32) * CODE_STEP + CODE_LOW, lengths.astype(np.int64)
 
 
-def _build_cache(pack: PackedData, index_path: Path, frames_path: Path, fingerprint: str, jobs: int) -> None:
+def _build_cache(pack: Pack, index_path: Path, frames_path: Path, fingerprint: str, jobs: int) -> None:
     index_path.parent.mkdir(exist_ok=True)
-    concept_index = {concept: position for position, concept in enumerate(pack.concepts)}
+    concept_index = {concept: position for position, concept in enumerate(pack.concept_ids)}
     all_lengths, all_records = [], []
     shards = pack.shards("speech")
     partial = frames_path.with_suffix(".u8.partial")

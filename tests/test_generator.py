@@ -1,0 +1,151 @@
+"""The generator: what it takes and gives, how it grows, and that an ONNX runtime draws the same."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import torch.nn.functional as F
+
+from edge_s2i.errors import TrainingError
+from edge_s2i.models.generator import Generator, GeneratorConfig, load_generator, save_generator
+
+STYLES = ("noto", "openmoji", "photo")
+SMALL = GeneratorConfig(
+    image_size=32, styles=STYLES, channels=(32, 24, 16, 8), mapping_width=32, w_dim=32, embedding_dim=64, latent_dim=8
+)
+# What edge delegates run; Gemm is FullyConnected, the rest are shape bookkeeping that runtimes fold away.
+DELEGATE_OPERATORS = {"Conv", "Gemm", "Add", "Mul", "Resize", "DepthToSpace", "LeakyRelu", "Clip", "Reshape"}
+
+
+def inputs(config: GeneratorConfig, batch: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    embedding = F.normalize(torch.randn(batch, config.embedding_dim, generator=random), dim=1)
+    latent = torch.randn(batch, config.latent_dim, generator=random)
+    style = F.one_hot(torch.arange(batch) % len(config.styles), len(config.styles)).float()
+    return embedding, latent, style
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_picture_has_the_configured_size_and_range(size: int) -> None:
+    config = replace(SMALL, image_size=size, channels=(16, 16, 16, 8, 8))
+    generator = Generator(config).eval()
+    with torch.no_grad():
+        generator.to_rgb.weight.mul_(50)  # far beyond white and black
+        picture = generator(*inputs(config, 2))
+    assert picture.shape == (2, 3, size, size)
+    assert picture.max() <= 1.0
+    assert picture.min() >= -1.0
+
+
+def test_every_input_matters_and_neighbours_do_not() -> None:
+    generator = Generator(SMALL).eval()
+    embedding, latent, style = inputs(SMALL, 3)
+    with torch.no_grad():
+        picture = generator(embedding, latent, style)
+        alone = generator(embedding[1:2], latent[1:2], style[1:2])
+        others = [
+            generator(embedding.roll(1, 0), latent, style),
+            generator(embedding, latent.roll(1, 0), style),
+            generator(embedding, latent, style.roll(1, 0)),
+        ]
+    torch.testing.assert_close(picture[1:2], alone, atol=1e-5, rtol=1e-5)
+    for other in others:
+        assert (other - picture).abs().mean() > 1e-3
+
+
+def test_white_keeps_a_gradient_while_training() -> None:
+    generator = Generator(SMALL).train()
+    with torch.no_grad():
+        generator.to_rgb.bias.fill_(5.0)
+    generator(*inputs(SMALL, 1)).sum().backward()
+    assert generator.to_rgb.bias.grad.abs().sum() > 0
+
+
+def test_gradient_reaches_every_parameter() -> None:
+    generator = Generator(SMALL).train()
+    generator(*inputs(SMALL, 4)).square().sum().backward()
+    missing = [name for name, value in generator.named_parameters() if value.grad is None or not value.grad.any()]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_size": 100}, "power of two"),
+        ({"image_size": 8}, "power of two"),
+        ({"image_size": 256, "channels": (8, 8)}, "trunk widths"),
+        ({"w_dim": 0}, "positive"),
+    ],
+)
+def test_impossible_configurations_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        replace(SMALL, **change)
+
+
+def test_weights_come_back_with_their_configuration(tmp_path: Path) -> None:
+    generator = Generator(SMALL).eval()
+    save_generator(tmp_path / "run" / "g.safetensors", generator, {"step": "7"})
+    again = load_generator(tmp_path / "run" / "g.safetensors")
+    assert again.config == SMALL
+    with torch.no_grad():
+        assert torch.equal(again(*inputs(SMALL, 2)), generator(*inputs(SMALL, 2)))
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["g.safetensors"]
+
+
+def test_missing_and_foreign_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no generator weights"):
+        load_generator(tmp_path / "none.safetensors")
+    (tmp_path / "text.safetensors").write_text("not weights")
+    with pytest.raises(TrainingError, match="not a safetensors file"):
+        load_generator(tmp_path / "text.safetensors")
+
+
+def test_larger_generator_grows_from_a_smaller_one(tmp_path: Path) -> None:
+    small = Generator(SMALL)
+    save_generator(tmp_path / "g.safetensors", small)
+    large = load_generator(tmp_path / "g.safetensors", image_size=64)
+    assert large.config.image_size == 64
+    kept, grown = small.state_dict(), large.state_dict()
+    assert torch.equal(grown["levels.16.mix.weight"], kept["levels.16.mix.weight"])
+    assert torch.equal(grown["mapping.to_w.weight"], kept["mapping.to_w.weight"])
+    fresh = Generator(large.config).grow_from(small)
+    assert {name.split(".")[0] for name in fresh} == {"levels", "to_rgb", "rgb_filter"}
+    assert all(name.startswith("levels.32.") for name in fresh if name.startswith("levels."))
+
+
+def test_growing_from_another_family_is_refused() -> None:
+    large = Generator(replace(SMALL, image_size=64))
+    with pytest.raises(TrainingError, match="styles"):
+        large.grow_from(Generator(replace(SMALL, styles=("noto",))))
+    with pytest.raises(TrainingError, match="differs in shape"):
+        large.grow_from(Generator(replace(SMALL, channels=(32, 24, 12, 8))))
+
+
+def test_onnx_graph_draws_the_same_at_any_batch_with_delegate_operators(tmp_path: Path) -> None:
+    generator = Generator(SMALL).eval()
+    path = tmp_path / "generator.onnx"
+    batch = torch.export.Dim("batch")
+    torch.onnx.export(
+        generator,
+        inputs(SMALL, 2),  # a batch of 1 would be baked in
+        path,
+        input_names=["embedding", "latent", "style"],
+        output_names=["picture"],
+        dynamic_shapes={"embedding": {0: batch}, "latent": {0: batch}, "style": {0: batch}},
+        opset_version=18,
+        dynamo=True,
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for size in (1, 2, 3):
+        given = inputs(SMALL, size, seed=size)
+        feed = {node.name: value.numpy() for node, value in zip(session.get_inputs(), given, strict=True)}
+        (drawn,) = session.run(["picture"], feed)
+        with torch.no_grad():
+            np.testing.assert_allclose(drawn, generator(*given).numpy(), atol=2e-5)
+    used = {node.op_type for node in onnx.load(path).graph.node}
+    assert used <= DELEGATE_OPERATORS | {"Shape", "Concat", "Gather", "Constant", "Squeeze", "Unsqueeze"}, used
