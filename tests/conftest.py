@@ -1,5 +1,6 @@
 """Fixtures that several tests share."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +39,11 @@ def word_file(tmp_path: Path) -> Path:
 def white_noise() -> np.ndarray:
     """Two seconds of noise at 16 kHz, (32000,) float32."""
     return (0.1 * np.random.default_rng(5).standard_normal(32_000)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def fixture_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the committed data pack; training keeps its caches beside it."""
+    return Path(
+        shutil.copytree(Path(__file__).parent / "fixtures" / "pack", tmp_path_factory.mktemp("fixture") / "pack")
+    )

@@ -1,6 +1,8 @@
 """The speech stage on the fixture pack: it learns, resumes exactly, and its result can be read back."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.training.command import train
 from edge_s2i.training.embedding_cache import EmbeddingCache
 from edge_s2i.training.speech_data import ClipBatches
+from edge_s2i.training.speech_module import SpeechModule
 
 SMALL = [
     "--model.encoder.channels=[24,32]",
@@ -60,10 +63,23 @@ def test_run_learns_the_fixture(fixture_pack: Path, tmp_path: Path) -> None:
     assert train_concepts.tolist() == cache.concept[clips].tolist()
 
 
-def test_resumed_run_equals_the_unbroken_one(fixture_pack: Path, tmp_path: Path) -> None:
-    # A constant schedule length: the cosine's end is max_steps, so both runs must aim at the same one.
+def test_resumed_run_equals_the_unbroken_one(
+    fixture_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = run(fixture_pack, tmp_path / "whole", 8, 4)
-    run(fixture_pack, tmp_path / "broken", 8, 4, "--trainer.max_epochs=1")
+
+    last, kept = tmp_path / "broken" / "checkpoints" / "last.ckpt", tmp_path / "kept.ckpt"
+
+    def killed(module: SpeechModule) -> None:
+        if module.current_epoch == 1:
+            shutil.copy(last, kept)  # a killed process writes nothing more; an exception might
+            raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpeechModule, "on_train_epoch_start", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(fixture_pack, tmp_path / "broken", 8, 4)
+    shutil.copy(kept, last)
     resumed = run(fixture_pack, tmp_path / "broken", 8, 4, "--resume")
     assert resumed.step == whole.step == 8
     for name, value in whole.encoder.state_dict().items():
@@ -75,8 +91,8 @@ def test_batches_depend_on_seed_and_step_alone() -> None:
     lengths, weights = torch.arange(200).numpy() + 20, torch.ones(200).numpy()
     unbroken = ClipBatches(lengths, weights, batch_size=8, steps=20, seed=3)
     batches = [batch.tolist() for batch in unbroken]
-    later = ClipBatches(lengths, weights, batch_size=8, steps=10, seed=3)
-    later.set_epoch(1)
+    at_ten = SimpleNamespace(global_step=10, global_rank=0)
+    later = ClipBatches(lengths, weights, batch_size=8, steps=20, seed=3, trainer=at_ten)
     assert [batch.tolist() for batch in later] == batches[10:]
     other = ClipBatches(lengths, weights, batch_size=8, steps=20, seed=4)
     assert [batch.tolist() for batch in other] != batches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -32,7 +33,7 @@ def evaluate(
     ] = True,
     picture_embeddings: Annotated[
         Path | None,
-        typer.Option(help="Embeddings of the pack's pictures (.safetensors), for picture retrieval."),
+        typer.Option(help="The speech stage's speech.safetensors, to measure retrieval of real pictures too."),
     ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for features of real pictures; beside the pack if not given.")
@@ -73,7 +74,9 @@ def evaluate(
     if as_json:
         print(text)
     else:
-        print_report(report, Console())
+        console = Console()
+        # Into a file or a pipe the tables may be as wide as they need to be.
+        print_report(report, console if console.is_terminal else Console(width=max(console.width, 120)))
 
 
 class _Progress:
@@ -111,5 +114,6 @@ def _write(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -21,6 +21,7 @@ def train(stage: str, arguments: list[str]) -> None:
         raise TrainingError(f"there is no training stage {stage!r}; stages are {' and '.join(STAGES)}")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")
     warnings.filterwarnings("ignore", message="(?s).*Unable to serialize instance.*")
     import torch
     from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar

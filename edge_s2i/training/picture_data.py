@@ -18,7 +18,7 @@ from edge_s2i.training.embedding_cache import EmbeddingCache
 
 _VALIDATION_BATCH = 64
 
-ANY_STYLE = "any"  # the style of an example that does not say which: whichever the corpus draws its concept in
+ANY_STYLE = "any"  # the style of an example that does not say which: the first that the corpus draws its concept in
 
 
 @dataclass(frozen=True)
@@ -122,13 +122,15 @@ class PictureExamples:
         """picture (B, 3, S, S) uint8, embedding (B, E) unit length, latent (B, Z), style one-hot, concept (B,)."""
         uniform = torch.rand(4, batch_size, generator=generator)
         concept = self.usable[(uniform[0] * len(self.usable)).long()]
-        picture = self.pictures.draw(concept, uniform[1])
+        # Where no style is told, a concept of several drawings always shows its first: a mean of them is a blur.
+        unsaid = uniform[3] < self.any_style
+        picture = self.pictures.draw(concept, uniform[1].masked_fill(unsaid, 0.0))
         embedding = self.embeddings[self.speech.draw(concept, uniform[2])].float()
         if self.jitter > 0:
             # Spread over all dimensions: `jitter` is the length of the offset beside the unit vector.
             noise = torch.randn(embedding.shape, generator=generator) * (self.jitter / embedding.shape[1] ** 0.5)
             embedding = F.normalize(embedding + noise, dim=1)
-        style = torch.where(uniform[3] < self.any_style, 0, self.corpus.style[picture])  # 0 is ANY_STYLE
+        style = self.corpus.style[picture].masked_fill(unsaid, 0)  # 0 is ANY_STYLE
         return {
             "picture": self.corpus.pictures[picture],
             "embedding": embedding,

@@ -16,37 +16,44 @@ _POOL = 8  # batches drawn together, then sorted by length: padding falls from a
 
 
 class ClipBatches(Sampler[np.ndarray]):
-    """Endless-run sampler: batch `step` of `weights`-proportional clips depends on (seed, rank, step) alone.
+    """One epoch of `steps` batches, continued from the trainer's step.
 
-    An epoch is `steps` batches. Clips of similar length share a batch.
+    Batch `step` of `weights`-proportional clips depends on (seed, rank, step) alone; clips of similar length share
+    a batch.
     """
 
-    def __init__(self, lengths: np.ndarray, weights: np.ndarray, batch_size: int, steps: int, seed: int) -> None:
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        weights: np.ndarray,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        trainer: lightning.Trainer | None = None,
+    ) -> None:
         self.lengths = lengths
         self.cumulative = np.cumsum(weights / weights.sum())
         self.batch_size = batch_size
         self.steps = steps
         self.seed = seed
-        self.rank = 0
-        self.start = 0  # global step of the first batch of the coming epoch
+        self.trainer = trainer
 
     def __len__(self) -> int:
         return self.steps
 
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch."""
-        self.start = epoch * self.steps
-
     def __iter__(self) -> Iterator[np.ndarray]:
+        # The trainer's count of epochs is one off after a resume; its count of steps is not.
+        first = 0 if self.trainer is None else self.trainer.global_step
         pool_number, batches = -1, []
-        for step in range(self.start, self.start + self.steps):
+        for step in range(first, (first // self.steps + 1) * self.steps):
             if step // _POOL != pool_number:
                 pool_number = step // _POOL
                 batches = self._pool(pool_number)
             yield batches[step % _POOL]
 
     def _pool(self, number: int) -> list[np.ndarray]:
-        random = np.random.default_rng((self.seed, self.rank, number))
+        rank = 0 if self.trainer is None else self.trainer.global_rank
+        random = np.random.default_rng((self.seed, rank, number))
         draws = random.random(_POOL * self.batch_size)
         clips = np.minimum(np.searchsorted(self.cumulative, draws), len(self.lengths) - 1)
         clips = clips[np.argsort(self.lengths[clips], kind="stable")]
@@ -128,9 +135,9 @@ class SpeechData(lightning.LightningDataModule):
         assert self.cache is not None
         clips = np.flatnonzero(self.cache.split == "train")
         weights = np.where(self.cache.human[clips], self.human_weight, 1.0)
-        sampler = ClipBatches(self.cache.lengths[clips], weights, self.batch_size, self.steps_per_epoch, self.seed)
-        if self.trainer is not None:
-            sampler.rank = self.trainer.global_rank
+        sampler = ClipBatches(
+            self.cache.lengths[clips], weights, self.batch_size, self.steps_per_epoch, self.seed, self.trainer
+        )
         return DataLoader(ClipDataset(self.cache, clips), sampler=sampler, batch_size=None, num_workers=self.workers)
 
     def val_dataloader(self) -> DataLoader:

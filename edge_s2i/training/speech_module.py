@@ -110,8 +110,12 @@ class SpeechModule(lightning.LightningModule):
         dim = self.encoder.config.embedding_dim
         if data.captions is not None:
             self.register_buffer("caption_features", torch.from_numpy(data.captions), persistent=False)
-            self.caption_tower = CaptionTower(features=data.captions.shape[1], embedding_dim=dim)
-        self.prototypes = nn.Parameter(F.normalize(torch.randn(concepts, dim), dim=1))
+        # From a seed of their own: whether the caches had to be made first must not change the start.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(data.seed)
+            if data.captions is not None:
+                self.caption_tower = CaptionTower(features=data.captions.shape[1], embedding_dim=dim)
+            self.prototypes = nn.Parameter(F.normalize(torch.randn(concepts, dim), dim=1))
 
     def configure_optimizers(self) -> Any:
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
