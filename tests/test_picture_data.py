@@ -106,6 +106,17 @@ def test_a_share_of_examples_does_not_tell_its_style(pack: Path, tmp_path: Path)
     assert 0.44 < float(style[:, 0].mean()) < 0.56
 
 
+def test_pull_moves_embeddings_towards_their_concepts_mean(pack: Path, tmp_path: Path) -> None:
+    corpus = PictureCorpus.load(Pack.open(pack), 32)
+    embeddings, concept = EmbeddingCache.load(write_embeddings(tmp_path / "e")).of_split("train")
+    distance = {}
+    for pull in (0.0, 1.0):
+        examples = PictureExamples(corpus, embeddings, concept, jitter=0.0, latent_dim=8, pull=pull)
+        batch = examples.draw(400, step_generator(0, 0, 0))
+        distance[pull] = float((batch["embedding"] - examples.centre[batch["concept"]]).norm(dim=1).mean())
+    assert 0.4 * distance[0.0] < distance[1.0] < 0.6 * distance[0.0]
+
+
 def test_examples_depend_on_seed_step_and_rank_alone(pack: Path, tmp_path: Path) -> None:
     corpus = PictureCorpus.load(Pack.open(pack), 32)
     cache = EmbeddingCache.load(write_embeddings(tmp_path / "e"))

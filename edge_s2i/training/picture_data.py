@@ -105,12 +105,17 @@ class PictureExamples:
         jitter: float,
         latent_dim: int,
         any_style: float = 0.0,
+        pull: float = 0.0,
     ) -> None:
         self.corpus = corpus
         self.embeddings = embeddings
         self.jitter = jitter
         self.latent_dim = latent_dim
         self.any_style = any_style
+        self.pull = pull
+        count = torch.bincount(concept, minlength=len(corpus.concepts)).clamp(min=1)
+        total = torch.zeros(len(corpus.concepts), embeddings.shape[1]).index_add_(0, concept, embeddings.float())
+        self.centre = F.normalize(total / count[:, None], dim=1)
         training = corpus.training.nonzero()[:, 0]
         self.pictures = _Members(corpus.concept[training], len(corpus.concepts), training)
         self.speech = _Members(concept, len(corpus.concepts))
@@ -120,12 +125,15 @@ class PictureExamples:
 
     def draw(self, batch_size: int, generator: torch.Generator) -> dict[str, Tensor]:
         """picture (B, 3, S, S) uint8, embedding (B, E) unit length, latent (B, Z), style one-hot, concept (B,)."""
-        uniform = torch.rand(4, batch_size, generator=generator)
+        uniform = torch.rand(5, batch_size, generator=generator)
         concept = self.usable[(uniform[0] * len(self.usable)).long()]
         # Where no style is told, a concept of several drawings always shows its first: a mean of them is a blur.
         unsaid = uniform[3] < self.any_style
         picture = self.pictures.draw(concept, uniform[1].masked_fill(unsaid, 0.0))
         embedding = self.embeddings[self.speech.draw(concept, uniform[2])].float()
+        if self.pull > 0:
+            towards = (uniform[4] * self.pull)[:, None]
+            embedding = F.normalize(embedding.lerp(self.centre[concept], towards), dim=1)
         if self.jitter > 0:
             # Spread over all dimensions: `jitter` is the length of the offset beside the unit vector.
             noise = torch.randn(embedding.shape, generator=generator) * (self.jitter / embedding.shape[1] ** 0.5)
@@ -179,6 +187,8 @@ class PictureData(lightning.LightningDataModule):
         steps_per_epoch: an epoch is a number of steps; checkpoints and validation come once an epoch.
         styles: drawing families to learn; all of the pack's where empty. Fewer are learned sooner.
         any_style: share of examples that do not tell their style, so that none need be asked for.
+        pull: each embedding is moved towards its concept's mean by a random share of up to this. Voices scatter as
+            widely as concepts lie apart while the encoder is young; clean examples beside noisy ones are learned from.
         jitter: length of a random offset added to the unit-length embedding, so that the generator hears voices
             between those that it trains on.
         latent_dim: of the latent z.
@@ -195,7 +205,8 @@ class PictureData(lightning.LightningDataModule):
         steps_per_epoch: int = 250,
         styles: Sequence[str] = (),
         any_style: float = 0.5,
-        jitter: float = 0.3,
+        pull: float = 1.0,
+        jitter: float = 0.1,
         latent_dim: int = 64,
         validation_pictures: int = 256,
         seed: int = 0,
@@ -209,6 +220,7 @@ class PictureData(lightning.LightningDataModule):
         self.steps_per_epoch = steps_per_epoch
         self.styles = tuple(styles)
         self.any_style = any_style
+        self.pull = pull
         self.jitter = jitter
         self.latent_dim = latent_dim
         self.validation_pictures = validation_pictures
@@ -220,12 +232,12 @@ class PictureData(lightning.LightningDataModule):
             return
         cache = EmbeddingCache.load(self.embeddings_path)
         self.corpus = PictureCorpus.load(Pack.open(self.pack_folder), self.image_size, self.styles)
-        self.examples = self._examples(cache, "train", self.jitter)
+        self.examples = self._examples(cache, "train", self.jitter, self.pull)
         # Held-out voices of the same concepts; without any, the training voices stand in, undisturbed.
         held_out = "val" if len(cache.of_split("val")[1]) else "train"
-        self.validation = self._examples(cache, held_out, 0.0)
+        self.validation = self._examples(cache, held_out, 0.0, 0.0)
 
-    def _examples(self, cache: EmbeddingCache, split: str, jitter: float) -> PictureExamples:
+    def _examples(self, cache: EmbeddingCache, split: str, jitter: float, pull: float) -> PictureExamples:
         assert self.corpus is not None
         position = {concept: index for index, concept in enumerate(self.corpus.concepts)}
         own = torch.tensor([position.get(concept, -1) for concept in cache.concepts])
@@ -234,7 +246,7 @@ class PictureData(lightning.LightningDataModule):
         if (concept < 0).all():
             raise TrainingError(f"{self.embeddings_path} has no {split} speech of the concepts in {self.pack_folder}")
         return PictureExamples(
-            self.corpus, embeddings[concept >= 0], concept[concept >= 0], jitter, self.latent_dim, self.any_style
+            self.corpus, embeddings[concept >= 0], concept[concept >= 0], jitter, self.latent_dim, self.any_style, pull
         )
 
     def train_dataloader(self) -> DataLoader:

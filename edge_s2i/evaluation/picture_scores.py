@@ -1,0 +1,119 @@
+"""Scores of what was drawn: concept accuracy and KID, beside their ceiling and their floor."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from edge_s2i.evaluation import efficientnet_lite, fidelity
+from edge_s2i.evaluation.bundle_under_test import BundleUnderTest, clip_seed
+from edge_s2i.evaluation.picture_judge import PictureJudge, RealReference
+from edge_s2i.evaluation.speech_scores import HeardSplit, interval
+
+FEW_PICTURES = 50  # a kernel distance over fewer says nothing
+
+Progress = Callable[[Iterable, str, int], Iterable]
+
+
+class PictureScores:
+    """Draws from clips and prototypes, has the pictures named, and compares them with real ones.
+
+    style: of the pictures drawn; None draws each clip in the style of the picture it was paired with.
+    """
+
+    def __init__(
+        self, judge: PictureJudge, bundle: BundleUnderTest, style: str | None, seed: int, progress: Progress
+    ) -> None:
+        self._judge = judge
+        self._bundle = bundle
+        self._style = style
+        self._seed = seed
+        self._progress = progress
+        self._reference = judge.reference(style)
+
+    def describe(self) -> dict[str, Any]:
+        """The classifier with its ceiling, and the real pictures that fidelity is measured against."""
+        reference = self._reference
+        enough = len(reference.features) >= FEW_PICTURES
+        return {
+            "style": self._style or "own",
+            "classifier": self._judge.describe(),
+            "kid_name": fidelity.NAME,
+            "kid_reference": {
+                "style": reference.style,
+                "pictures": len(reference.features),
+                "concepts": len(reference.concepts),
+                "floor": _distance(fidelity.real_floor(reference.features, seed=self._seed)) if enough else None,
+            },
+        }
+
+    def score_split(self, split: HeardSplit) -> tuple[dict[str, Any], np.ndarray]:
+        """Draws one picture of every clip of a split, understood or not.
+
+        Returns the report and, (N,) float, whether each clip's picture was named right (NaN: not judged,
+        since the classifier does not know the concept). A clip that was refused before the encoder has no
+        picture, and no picture is not the right one.
+        """
+        judge, concepts = self._judge, split.concepts
+        heard = np.flatnonzero(np.any(split.heard.embeddings != 0, axis=1))
+        clips = [split.clips[i] for i in heard]
+        pictures = self._bundle.draw(
+            split.heard.embeddings[heard],
+            [clip_seed(self._seed, clip.key) for clip in clips],
+            [self._style_for(clip.picture) for clip in clips],
+        )
+        drawn = judge.features(self._progress(pictures, f"drawing {split.name}", len(clips)))
+        ranks = np.full(len(split.clips), judge.class_count + 1)
+        ranks[heard] = judge.ranks(drawn, concepts[heard])
+        known = judge.knows(concepts)
+        accuracy: dict[str, Any] = {"pictures": int(known.sum())}
+        accepted = split.heard.understood
+        for k in (1, 5):
+            hit = (ranks <= k).astype(float)
+            accuracy[f"top{k}"] = interval(hit[known], concepts[known], self._chance(k))
+            for name, chosen in (("understood", known & accepted), ("not_understood", known & ~accepted)):
+                accuracy[f"top{k}_{name}"] = interval(hit[chosen], concepts[chosen])
+        report = {"concept_accuracy": accuracy, "kid": self._against_real(drawn, concepts[heard])}
+        return report, np.where(known, ranks <= 1, np.nan)
+
+    def score_prototypes(self) -> dict[str, Any]:
+        """Draws every concept from its own prototype: what the generator does when nothing is misheard."""
+        concepts = np.array(self._bundle.manifest.concepts)
+        style = self._style_for(None)
+        pictures = self._bundle.draw(
+            self._bundle.prototypes,
+            [clip_seed(self._seed, concept) for concept in concepts],
+            [style] * len(concepts),
+        )
+        drawn = self._judge.features(self._progress(pictures, "drawing prototypes", len(concepts)))
+        known = self._judge.knows(concepts)
+        ranks = self._judge.ranks(drawn, concepts)[known]
+        return {
+            "pictures": int(known.sum()),
+            "top1": interval((ranks <= 1).astype(float), chance=self._chance(1)),
+            "top5": interval((ranks <= 5).astype(float), chance=self._chance(5)),
+            "kid": self._against_real(drawn, concepts),
+        }
+
+    def _chance(self, k: int) -> float:
+        return min(1.0, k / self._judge.class_count)
+
+    def _style_for(self, picture: str | None) -> str:
+        if self._style is not None:
+            return self._style
+        own = self._judge.style_of(picture) if picture is not None else None
+        manifest = self._bundle.manifest
+        return own if own in manifest.styles else manifest.default_style
+
+    def _against_real(self, drawn: np.ndarray, concepts: np.ndarray) -> dict[str, Any] | None:
+        """KID of the pictures drawn, of concepts that the reference has, where they are enough."""
+        reference: RealReference = self._reference
+        comparable = drawn[np.isin(concepts, list(reference.concepts)), efficientnet_lite.POOLED]
+        if min(len(comparable), len(reference.features)) < FEW_PICTURES:
+            return None
+        return _distance(fidelity.kernel_distance(comparable, reference.features, seed=self._seed))
+
+
+def _distance(distance: fidelity.KernelDistance | None) -> dict[str, Any] | None:
+    return None if distance is None else dataclasses.asdict(distance)

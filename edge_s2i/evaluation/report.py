@@ -1,0 +1,256 @@
+"""An evaluation's report as tables for people, and as the headline scores of a bundle's manifest."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+# How many languages and speakers are shown of one split, most clips first; the JSON report has them all.
+_SHOWN = {"by_language": 15, "by_speaker": 6}
+
+_TASKS = {
+    "speech_to_concept": "Speech to concept: is the concept said among the k nearest of all known concepts?",
+    "speech_to_picture": "Speech to picture: is a real picture of the concept said among the k nearest?",
+    "picture_to_speech": "Picture to speech: is a clip of what the picture shows among the k nearest?",
+    "held_out_picture_to_speech": "Picture to speech, from pictures that were not trained on",
+}
+_CEILINGS = {
+    "held_out_pictures": "ceiling: real pictures, not trained on",
+    "unseen_views_of_all_pictures": "ceiling: all real pictures, unseen views",
+    "unseen_views_of_held_out_pictures": "ceiling: unseen views, not trained on",
+}
+_MEASURES = ("R@1", "R@5", "R@10", "mAP")
+
+
+def print_report(report: Mapping[str, Any], console: Console) -> None:
+    """Prints everything of note in a report of `edge_s2i.evaluation.suite.evaluate`."""
+    bundle, pack, machine = report["bundle"], report["pack"], report["machine"]
+    size = bundle["image_size"]
+    console.print(f"bundle {bundle['name']} of {bundle['created']}, sha256 {bundle['sha256'][:12]}, {size} px")
+    console.print(f"data pack sha256 {pack['sha256'][:12]}, {pack['concepts']:,} concepts")
+    where = f"{machine['cpu']}, {machine['cores']} cores"
+    console.print(f"measured on {where}, {report['date']}, in {report['seconds']['total']:.0f} s")
+    console.print("In brackets: 95% bootstrap interval over concepts. chance: what guessing would give.\n")
+    _print_splits(report, console)
+    for task, title in _TASKS.items():
+        _print_retrieval(report, task, title, console)
+    _print_pictures(report, console)
+    _print_confidence(report, console)
+    for key, title in (("by_language", "language"), ("by_speaker", "speaker")):
+        _print_groups(report, key, title, console)
+
+
+def headline_scores(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores for a bundle's manifest: values without intervals, and what they were measured on."""
+    scores: dict[str, Any] = {
+        "measured": {
+            "date": report["date"],
+            "data_pack_sha256": report["pack"]["sha256"],
+            "limit": report["limit"],
+        }
+    }
+    for name, split in report["splits"].items():
+        entry = {
+            "clips": split["clips"],
+            "speakers": split["speakers"],
+            "understood": _value(split["confidence"]["understood"]),
+            **{measure: _value(split["speech_to_concept"][measure]) for measure in _MEASURES},
+        }
+        if "concept_accuracy" in split:
+            entry["concept_accuracy_top1"] = _value(split["concept_accuracy"]["top1"])
+            entry["concept_accuracy_top5"] = _value(split["concept_accuracy"]["top5"])
+        scores[name] = entry
+    if "pictures" in report:
+        classifier, own = report["pictures"]["classifier"], report["pictures"]["from_prototypes"]
+        scores["concept_accuracy_from_prototypes"] = _top_values(own)
+        scores["concept_accuracy_ceiling"] = {
+            "classifier": f"{classifier['features']}, {classifier['concepts']} concepts",
+            **{name: _top_values(found) for name, found in classifier["ceiling"].items() if found},
+        }
+    scores["unknown_sounds_understood"] = {
+        kind: _value(found["understood"]) for kind, found in report["unknown_sounds"].items()
+    }
+    return scores
+
+
+def _print_splits(report: Mapping[str, Any], console: Console) -> None:
+    table = _table("Speech held out of training", "split", "clips", "by people", "speakers", "concepts")
+    table.add_column("languages", overflow="fold")
+    for name, split in report["splits"].items():
+        counts = [split[key] for key in ("clips", "human_clips", "speakers", "concepts")]
+        table.add_row(name, *(f"{count:,}" for count in counts), " ".join(split["languages"]))
+    console.print(table)
+    if "val" in report["splits"]:
+        console.print("val also chose the weights and the confidence settings: it is no test.", style="dim")
+    if report["limit"] is not None:
+        console.print(f"Limited to {report['limit']} clips a split.", style="dim")
+
+
+def _print_retrieval(report: Mapping[str, Any], task: str, title: str, console: Console) -> None:
+    rows = {name: split[task] for name, split in report["splits"].items() if task in split}
+    if not rows:
+        return
+    table = _table(title, "split", *_MEASURES)
+    for name, found in rows.items():
+        table.add_row(name, *(_percent(found[measure]) for measure in _MEASURES))
+        if task != "speech_to_concept":  # the gallery, and so the chance, is each split's own
+            gallery = f"  chance ({found['gallery']:,} to find)"
+            table.add_row(gallery, *(_chance(found[measure]) for measure in _MEASURES), style="dim")
+    if task == "speech_to_concept":
+        found = next(iter(rows.values()))
+        label = f"chance ({found['gallery']:,} concepts)"
+        table.add_row(label, *(_chance(found[measure]) for measure in _MEASURES), style="dim")
+    console.print(table)
+
+
+def _print_pictures(report: Mapping[str, Any], console: Console) -> None:
+    if "pictures" not in report:
+        return
+    pictures = report["pictures"]
+    classifier, own, reference = (
+        pictures["classifier"],
+        pictures["from_prototypes"],
+        pictures["kid_reference"],
+    )
+    table = _table(
+        f"Concept accuracy: a classifier names the pictures drawn, among {classifier['concepts']:,} concepts",
+        "pictures drawn from",
+        "pictures",
+        "top-1",
+        "top-5",
+        "top-1 if understood",
+        "top-1 if not",
+    )
+    for name, split in report["splits"].items():
+        found = split["concept_accuracy"]
+        measures = ("top1", "top5", "top1_understood", "top1_not_understood")
+        table.add_row(name, f"{found['pictures']:,}", *(_percent(found[measure]) for measure in measures))
+    table.add_row(
+        "prototypes: the generator alone",
+        f"{own['pictures']:,}",
+        _percent(own["top1"]),
+        _percent(own["top5"]),
+    )
+    table.add_row("chance", "", _chance(own["top1"]), _chance(own["top5"]), style="dim")
+    table.add_section()
+    for key, label in _CEILINGS.items():
+        found = classifier["ceiling"].get(key)
+        if found:
+            table.add_row(label, f"{found['pictures']:,}", _percent(found["top1"]), _percent(found["top5"]))
+    console.print(table)
+    console.print(
+        f"Classifier: {classifier['head']}, on {classifier['features']}, from "
+        f"{classifier['training_pictures']:,} real pictures in {classifier['views_of_each']} views each. "
+        f"Style of the pictures drawn: {pictures['style']}.\n",
+        style="dim",
+    )
+    style = "of all styles" if reference["style"] is None else f"of style {reference['style']}"
+    table = _table(
+        f"{pictures['kid_name']} x 1000 to {reference['pictures']:,} real pictures {style}; lower is nearer",
+        "pictures drawn from",
+        "KID",
+    )
+    for name, split in report["splits"].items():
+        table.add_row(name, _thousandths(split["kid"]))
+    table.add_row("prototypes: the generator alone", _thousandths(own["kid"]))
+    table.add_row("floor: real against real pictures", _thousandths(reference["floor"]))
+    console.print(table)
+    console.print(
+        "In brackets: 95% of the random subsets. Not comparable with any published KID or FID.\n", style="dim"
+    )
+
+
+def _print_confidence(report: Mapping[str, Any], console: Console) -> None:
+    threshold = report["bundle"]["confidence"]["threshold"]
+    table = _table(
+        f"Understood: confidence of at least {threshold:.2f}",
+        "input",
+        "sounds",
+        "understood",
+        "if right",
+        "if wrong",
+        "right if understood",
+    )
+    for name, split in report["splits"].items():
+        found = split["confidence"]
+        shares = ("understood_when_right", "understood_when_wrong", "right_when_understood")
+        table.add_row(
+            name,
+            f"{split['clips']:,}",
+            _percent(found["understood"]),
+            *(_share(found[key]) for key in shares),
+        )
+    table.add_section()
+    for kind, found in report["unknown_sounds"].items():
+        table.add_row(kind, f"{found['sounds']:,}", _percent(found["understood"]))
+    console.print(table)
+    table = _table(
+        "Can confidence be trusted? AUROC: 0.5 is guessing, 1 is perfect",
+        "split",
+        "right or wrong",
+        "speech or noise",
+        "speech or scrambled speech",
+        "calibration error",
+    )
+    for name, split in report["splits"].items():
+        aurocs = ("auroc_right_vs_wrong", "auroc_speech_vs_noise", "auroc_speech_vs_scrambled")
+        found = split["confidence"]
+        table.add_row(name, *(_plain(found[key]) for key in (*aurocs, "expected_calibration_error")))
+    console.print(table)
+
+
+def _print_groups(report: Mapping[str, Any], key: str, title: str, console: Console) -> None:
+    judged = ["top-1 of pictures"] if "pictures" in report else []
+    table = _table(f"By {title}", "split", title, "clips", "R@1", "R@5", "understood", *judged)
+    left_out = 0
+    for name, split in report["splits"].items():
+        groups = list(split[key].items())
+        left_out += max(0, len(groups) - _SHOWN[key])
+        for group, found in groups[: _SHOWN[key]]:
+            shares: Sequence[str] = ("R@1", "R@5", "understood", *(["top1"] if judged else []))
+            table.add_row(name, group, f"{found['clips']:,}", *(_share(found[share]) for share in shares))
+        table.add_section()
+    console.print(table)
+    if left_out:
+        console.print(f"{left_out} more, with fewer clips, are in the JSON report.\n", style="dim")
+
+
+def _table(title: str, first: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column(first, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _value(found: Mapping[str, Any] | None) -> float | None:
+    return None if found is None else round(found["value"], 4)
+
+
+def _top_values(found: Mapping[str, Any]) -> dict[str, float | None]:
+    return {top: _value(found[top]) for top in ("top1", "top5")}
+
+
+def _percent(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "-"
+    return f"{100 * found['value']:.1f}% [{100 * found['low']:.0f}-{100 * found['high']:.0f}]"
+
+
+def _chance(found: Mapping[str, Any] | None) -> str:
+    return "-" if found is None else f"{100 * found['chance']:.2f}%"
+
+
+def _thousandths(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "too few"
+    return f"{1000 * found['value']:.1f} [{1000 * found['low']:.1f} to {1000 * found['high']:.1f}]"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}%"
+
+
+def _plain(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

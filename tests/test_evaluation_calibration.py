@@ -1,0 +1,96 @@
+"""Temperature, threshold, reliability and AUROC against brute force and known cases."""
+
+import numpy as np
+import pytest
+
+from edge_s2i.evaluation.calibration import (
+    auroc,
+    calibrate,
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    reliability,
+    top_probability,
+)
+
+
+def speech_like(count=600, concepts=40, dimensions=32, noise=0.8, seed=0):
+    """Clips around prototypes: cosines (count, concepts) and the right indices, some of them confused."""
+    generator = np.random.default_rng(seed)
+    prototypes = generator.standard_normal((concepts, dimensions))
+    prototypes /= np.linalg.norm(prototypes, axis=1, keepdims=True)
+    correct = generator.integers(0, concepts, count)
+    clips = prototypes[correct] + noise * generator.standard_normal((count, dimensions)) / dimensions**0.5
+    clips /= np.linalg.norm(clips, axis=1, keepdims=True)
+    strangers = generator.standard_normal((200, dimensions))
+    strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
+    return clips @ prototypes.T, correct, strangers @ prototypes.T
+
+
+def test_temperature_has_the_least_likelihood_of_a_grid():
+    similarities, correct, _ = speech_like()
+    temperature = fit_temperature(similarities, correct)
+    best = min(np.geomspace(0.003, 1.0, 400), key=lambda t: negative_log_likelihood(similarities, correct, t))
+    assert temperature == pytest.approx(best, rel=0.02)
+
+
+def test_temperature_recovers_the_one_that_made_the_answers():
+    generator = np.random.default_rng(3)
+    similarities = generator.uniform(-1, 1, (4000, 10))
+    scaled = similarities / 0.2
+    chosen = (scaled + generator.gumbel(size=scaled.shape)).argmax(1)  # samples of softmax(similarities / 0.2)
+    assert fit_temperature(similarities, chosen) == pytest.approx(0.2, rel=0.08)
+    confidence, best = top_probability(similarities, 0.2)
+    assert expected_calibration_error(confidence, best == chosen) < 0.03
+
+
+@pytest.mark.parametrize("target", [0.5, 0.9, 0.95, 1.0])
+def test_threshold_lets_the_target_share_of_right_answers_through(target):
+    similarities, correct, strangers = speech_like(noise=2.0)
+    result = calibrate(similarities, correct, strangers, target)
+    confidence, best = top_probability(similarities, result.temperature)
+    right = best == correct
+    assert result.true_accept == pytest.approx(np.mean(confidence[right] >= result.threshold))
+    assert target <= result.true_accept <= target + 0.01
+    assert result.unknown_accept < result.true_accept
+    assert 0.0 < result.wrong_accept < result.true_accept
+
+
+def test_nothing_right_lets_nothing_through():
+    result = calibrate(np.array([[0.9, 0.1], [0.8, 0.3]]), np.array([1, 1]))
+    assert result.threshold == 1.0
+    assert result.true_accept == 0.0
+    assert result.unknown_accept is None
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"\(3, 2\).*\(2,\)"):
+        calibrate(np.zeros((3, 2)), np.zeros(2, int))
+    with pytest.raises(ValueError, match="target_true_accept"):
+        calibrate(np.zeros((1, 2)), np.zeros(1, int), target_true_accept=0.0)
+
+
+def test_huge_and_tiny_similarities_stay_finite():
+    confidence, _ = top_probability(np.array([[1.0, -1.0], [0.0, 0.0]]), 1e-3)
+    assert confidence.tolist() == [1.0, 0.5]
+
+
+def test_calibration_error_of_known_answers():
+    assert expected_calibration_error(np.full(100, 0.8), np.arange(100) < 80) == pytest.approx(0.0)
+    assert expected_calibration_error(np.ones(10), np.zeros(10, bool)) == pytest.approx(1.0)
+    assert expected_calibration_error(np.zeros(0), np.zeros(0, bool)) == 0.0
+    points = reliability(np.array([0.05, 0.95, 1.0]), np.array([False, True, False]))
+    assert [(point["low"], point["count"], point["accuracy"]) for point in points] == [
+        (0.0, 1, 0.0),
+        (0.9, 2, 0.5),
+    ]
+
+
+def test_auroc_against_all_pairs():
+    generator = np.random.default_rng(4)
+    for _ in range(30):
+        positive, negative = generator.integers(0, 6, 17), generator.integers(0, 6, 11)
+        wins = [(p > n) + 0.5 * (p == n) for p in positive for n in negative]
+        assert auroc(positive, negative) == pytest.approx(np.mean(wins))
+    assert auroc(np.array([2.0]), np.array([1.0])) == 1.0
+    assert auroc(np.array([]), np.array([1.0])) is None
