@@ -40,6 +40,9 @@ def evaluate(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads that a network may use.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Also write the report as JSON to this file.")] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the main figures into the bundle's manifest.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON and nothing else.")] = False,
 ) -> None:
     """Measure a bundle on held-out speech.
@@ -68,6 +71,10 @@ def evaluate(
     )
     with _Progress() as progress:
         report = measure(bundle, data, settings, picture_embeddings, cache, progress.track)
+    if record:
+        from edge_s2i.evaluation.headline import record as record_headline
+
+        record_headline(report, bundle)
     text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
     if out is not None:
         _write(out, text + "\n")

@@ -1,0 +1,36 @@
+"""The few figures of a report that a bundle carries with it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edge_s2i.bundle import default_bundle_path, read_bundle, write_bundle
+
+
+def headline(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What a bundle's manifest says of `report`: figures by split, the classifier's ceiling, chance, and on what."""
+    scores: dict[str, Any] = {
+        "date": report["date"],
+        "machine": report["machine"]["cpu"],
+        "pack": report["pack"]["sha256"],
+        "limit": report["limit"],
+    }
+    for name, split in report["splits"].items():
+        retrieval = split["speech_to_concept"]
+        figures = {key: retrieval[key]["value"] for key in ("R@1", "R@5", "R@10")}
+        if accuracy := split.get("concept_accuracy"):
+            figures |= {f"pictures {key}": accuracy[key]["value"] for key in ("top1", "top5")}
+        scores[name] = {"clips": split["clips"], **figures}
+        scores["chance R@1"] = retrieval["R@1"]["chance"]
+    if pictures := report.get("pictures"):
+        ceiling = pictures["classifier"]["ceiling"]["held_out_pictures"]
+        scores["classifier on real pictures"] = {key: ceiling[key]["value"] for key in ("top1", "top5")}
+    return scores
+
+
+def record(report: Mapping[str, Any], bundle: Path | None) -> None:
+    """Writes the headline into the manifest of `bundle` (None: the default one); graphs stay as they are."""
+    path = default_bundle_path() if bundle is None else bundle
+    held = read_bundle(path)
+    write_bundle(path, replace(held.manifest, scores=headline(report)), held.files)
