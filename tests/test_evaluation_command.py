@@ -12,7 +12,7 @@ from tiny_pack import STYLES, write_picture_embeddings, write_tiny_pack
 from edge_s2i.bundle import write_bundle
 from edge_s2i.cli.main import main
 from edge_s2i.errors import DataError, RequestError
-from edge_s2i.evaluation.report import headline_scores, print_report
+from edge_s2i.evaluation.report import print_report
 from edge_s2i.evaluation.suite import EvaluationSettings, evaluate
 
 FAST = EvaluationSettings(pictures=False, unknown=4)
@@ -100,19 +100,14 @@ def test_pictures_are_named_far_above_chance_when_real_and_at_chance_from_random
     assert pictures["from_prototypes"]["pictures"] == 5
 
 
-def test_tables_and_headline_scores_hold_every_split(whole_report):
-    console = Console(record=True, width=120, file=io.StringIO())
+def test_tables_hold_every_split_and_the_ceiling(whole_report):
+    console = Console(record=True, width=160, file=io.StringIO())
     print_report(whole_report, console)
     text = console.export_text()
-    scores = headline_scores(whole_report)
-    for name in whole_report["splits"]:
+    for name in (*whole_report["splits"], "ceiling: real pictures", "reversed speech"):
         assert name in text
-        assert scores[name]["R@1"] == 1.0
-        assert 0.0 <= scores[name]["concept_accuracy_top1"] <= 1.0
-    assert "ceiling" in text
-    assert "reversed speech" in text
-    assert scores["concept_accuracy_ceiling"]["held_out_pictures"]["top1"] >= 0.8
-    json.dumps(scores, allow_nan=False)
+    assert "nan" not in text.lower().split()
+    json.dumps(whole_report, allow_nan=False)
 
 
 def test_picture_embeddings_add_retrieval_of_pictures(tiny_bundle, tiny_pack, tmp_path):

@@ -42,3 +42,12 @@ def test_recording_changes_the_scores_and_nothing_else(own_bundle: Path) -> None
     assert after.manifest.scores == headline(report())
     assert dict(after.files) == dict(before.files)
     assert after.manifest.confidence == before.manifest.confidence
+
+
+def test_what_was_not_measured_is_left_out() -> None:
+    empty = report()
+    empty["splits"]["human-en"] = {"clips": 3, "speech_to_concept": dict.fromkeys(("R@1", "R@5", "R@10"))}
+    empty["pictures"]["classifier"]["ceiling"]["held_out_pictures"] = None
+    scores = headline(empty)
+    assert scores["human-en"] == {"clips": 3}
+    assert "classifier on real pictures" not in scores

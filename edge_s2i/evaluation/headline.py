@@ -18,13 +18,14 @@ def headline(report: Mapping[str, Any]) -> dict[str, Any]:
     }
     for name, split in report["splits"].items():
         retrieval = split["speech_to_concept"]
-        figures = {key: retrieval[key]["value"] for key in ("R@1", "R@5", "R@10")}
-        if accuracy := split.get("concept_accuracy"):
-            figures |= {f"pictures {key}": accuracy[key]["value"] for key in ("top1", "top5")}
+        figures = {key: retrieval[key]["value"] for key in ("R@1", "R@5", "R@10") if retrieval[key]}
+        accuracy = split.get("concept_accuracy", {})
+        figures |= {f"pictures {key}": accuracy[key]["value"] for key in ("top1", "top5") if accuracy.get(key)}
         scores[name] = {"clips": split["clips"], **figures}
-        scores["chance R@1"] = retrieval["R@1"]["chance"]
-    if pictures := report.get("pictures"):
-        ceiling = pictures["classifier"]["ceiling"]["held_out_pictures"]
+        if retrieval["R@1"]:  # a split may hold no concept that the bundle knows
+            scores["chance R@1"] = retrieval["R@1"]["chance"]
+    ceilings = report.get("pictures", {}).get("classifier", {}).get("ceiling", {})
+    if ceiling := ceilings.get("held_out_pictures"):  # None of a pack that holds no pictures out
         scores["classifier on real pictures"] = {key: ceiling[key]["value"] for key in ("top1", "top5")}
     return scores
 

@@ -1,4 +1,4 @@
-"""An evaluation's report as tables for people, and as the headline scores of a bundle's manifest."""
+"""An evaluation's report as tables for people."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,39 +39,6 @@ def print_report(report: Mapping[str, Any], console: Console) -> None:
     _print_confidence(report, console)
     for key, title in (("by_language", "language"), ("by_speaker", "speaker")):
         _print_groups(report, key, title, console)
-
-
-def headline_scores(report: Mapping[str, Any]) -> dict[str, Any]:
-    """The scores for a bundle's manifest: values without intervals, and what they were measured on."""
-    scores: dict[str, Any] = {
-        "measured": {
-            "date": report["date"],
-            "data_pack_sha256": report["pack"]["sha256"],
-            "limit": report["limit"],
-        }
-    }
-    for name, split in report["splits"].items():
-        entry = {
-            "clips": split["clips"],
-            "speakers": split["speakers"],
-            "understood": _value(split["confidence"]["understood"]),
-            **{measure: _value(split["speech_to_concept"][measure]) for measure in _MEASURES},
-        }
-        if "concept_accuracy" in split:
-            entry["concept_accuracy_top1"] = _value(split["concept_accuracy"]["top1"])
-            entry["concept_accuracy_top5"] = _value(split["concept_accuracy"]["top5"])
-        scores[name] = entry
-    if "pictures" in report:
-        classifier, own = report["pictures"]["classifier"], report["pictures"]["from_prototypes"]
-        scores["concept_accuracy_from_prototypes"] = _top_values(own)
-        scores["concept_accuracy_ceiling"] = {
-            "classifier": f"{classifier['features']}, {classifier['concepts']} concepts",
-            **{name: _top_values(found) for name, found in classifier["ceiling"].items() if found},
-        }
-    scores["unknown_sounds_understood"] = {
-        kind: _value(found["understood"]) for kind, found in report["unknown_sounds"].items()
-    }
-    return scores
 
 
 def _print_splits(report: Mapping[str, Any], console: Console) -> None:
@@ -222,14 +189,6 @@ def _table(title: str, first: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right")
     return table
-
-
-def _value(found: Mapping[str, Any] | None) -> float | None:
-    return None if found is None else round(found["value"], 4)
-
-
-def _top_values(found: Mapping[str, Any]) -> dict[str, float | None]:
-    return {top: _value(found[top]) for top in ("top1", "top5")}
 
 
 def _percent(found: Mapping[str, Any] | None) -> str:
