@@ -89,12 +89,14 @@ def test_pictures_are_named_far_above_chance_when_real_and_at_chance_from_random
     assert pictures["classifier"]["training_pictures"] == 15
     assert ceiling["held_out_pictures"]["pictures"] == 5
     assert ceiling["held_out_pictures"]["top1"]["value"] >= 0.8
+    assert ceiling["held_out_pictures_at_image_size"]["pictures"] == 5  # the tiny bundle draws at 32 px
     assert ceiling["unseen_views_of_all_pictures"]["top1"]["value"] >= 0.8
     for split in whole_report["splits"].values():
         accuracy = split["concept_accuracy"]
         assert accuracy["pictures"] == 10
         assert accuracy["top1"]["value"] < 0.8
         assert accuracy["top1"]["chance"] == 0.2
+        assert accuracy["top1_heard_right"]["n"] == 10  # the tiny bundle mishears nothing
         assert accuracy["top5"]["value"] == 1.0  # there are five concepts
         assert split["kid"] is None  # ten pictures are too few
     assert pictures["from_prototypes"]["pictures"] == 5
@@ -104,7 +106,7 @@ def test_tables_hold_every_split_and_the_ceiling(whole_report):
     console = Console(record=True, width=160, file=io.StringIO())
     print_report(whole_report, console)
     text = console.export_text()
-    for name in (*whole_report["splits"], "ceiling: real pictures", "reversed speech"):
+    for name in (*whole_report["splits"], "ceiling: unseen real pictures", "reversed speech"):
         assert name in text
     assert "nan" not in text.lower().split()
     json.dumps(whole_report, allow_nan=False)

@@ -30,9 +30,15 @@ class RealReference:
 
 
 class PictureJudge:
-    """Fits the concept classifier on a pack's real training pictures, or finds its features in the cache."""
+    """Fits the concept classifier on a pack's real training pictures, or finds its features in the cache.
 
-    def __init__(self, pack: HeldOutPack, cache: Path, progress: Progress, threads: int | None = None) -> None:
+    image_size: of the pictures to be judged, in pixels; where it is less than the classifier looks at, the ceiling
+    is also taken on real pictures reduced to it.
+    """
+
+    def __init__(
+        self, pack: HeldOutPack, cache: Path, progress: Progress, image_size: int, threads: int | None = None
+    ) -> None:
         self._network = EfficientNetLite1(threads)
         real = RealPictureFeatures(pack, self._network, cache, progress)
         self._styles = {picture.key: picture.style for picture in pack.pictures}
@@ -51,9 +57,15 @@ class PictureJudge:
         unseen = real.view(CEILING_VIEW)
         self._ceiling = {
             "held_out_pictures": self._accuracy(plain[~train], self._concepts[~train]),
+            "held_out_pictures_at_image_size": None,
             "unseen_views_of_all_pictures": self._accuracy(unseen, self._concepts),
             "unseen_views_of_held_out_pictures": self._accuracy(unseen[~train], self._concepts[~train]),
         }
+
+        if image_size < efficientnet_lite.INPUT_SIZE:
+            held_out = [picture for picture in pack.pictures if picture.split != TRAIN_SPLIT]
+            reduced = self.features(picture.pixels(image_size) for picture in held_out)
+            self._ceiling["held_out_pictures_at_image_size"] = self._accuracy(reduced, self._concepts[~train])
 
     @property
     def class_count(self) -> int:

@@ -68,17 +68,22 @@ class PictureScores:
         ranks[heard] = judge.ranks(drawn, concepts[heard])
         known = judge.knows(concepts)
         accuracy: dict[str, Any] = {"pictures": int(known.sum())}
-        accepted = split.heard.understood
+        accepted, right = split.heard.understood, split.concept_ranks == 1
+        parts = {
+            "understood": known & accepted,
+            "not_understood": known & ~accepted,
+            "heard_right": known & right,  # the generator's own share: the speech was heard as what it says
+        }
         for k in (1, 5):
             hit = (ranks <= k).astype(float)
             accuracy[f"top{k}"] = interval(hit[known], concepts[known], self._chance(k))
-            for name, chosen in (("understood", known & accepted), ("not_understood", known & ~accepted)):
+            for name, chosen in parts.items():
                 accuracy[f"top{k}_{name}"] = interval(hit[chosen], concepts[chosen])
         report = {"concept_accuracy": accuracy, "kid": self._against_real(drawn, concepts[heard])}
         return report, np.where(known, ranks <= 1, np.nan)
 
     def score_prototypes(self) -> dict[str, Any]:
-        """Draws every concept from its own prototype: what the generator does when nothing is misheard."""
+        """Draws every concept from its own prototype, which lies where speech of it should be but is not speech."""
         concepts = np.array(self._bundle.manifest.concepts)
         style = self._style_for(None)
         pictures = self._bundle.draw(

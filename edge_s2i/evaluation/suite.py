@@ -86,7 +86,8 @@ def evaluate(
         # Imports torch: only where pictures are judged, and before anything slow has begun.
         from edge_s2i.evaluation.picture_judge import PictureJudge
 
-        judge = PictureJudge(pack, cache or default_cache(pack_path), track, settings.threads)
+        size = bundle.manifest.image_size
+        judge = PictureJudge(pack, cache or default_cache(pack_path), track, size, settings.threads)
     seconds = {"preparing": time.perf_counter() - begin}
 
     start = time.perf_counter()
