@@ -31,7 +31,7 @@ def test_counting_leaves_no_trace() -> None:
 
 @pytest.mark.parametrize(("size", "most_macs"), [(64, 0.10e9), (128, 0.20e9), (256, 0.50e9)])
 def test_generator_keeps_its_budget(size: int, most_macs: float) -> None:
-    config = GeneratorConfig(image_size=size, styles=tuple("abcdefgh"))
+    config = GeneratorConfig(image_size=size, styles=tuple("abcdefgh"), concepts=1800)
     generator = Generator(config)
     style = torch.eye(8)[:1]
     cost = measure_cost(generator, torch.zeros(1, config.embedding_dim), torch.zeros(1, config.latent_dim), style)

@@ -23,7 +23,8 @@ GENERATOR = GeneratorConfig(
     styles=("photo", "noto"),
     embedding_dim=32,
     latent_dim=8,
-    mapping_width=48,
+    start_channels=16,
+    concepts=5,
     w_dim=32,
     channels=(32, 32, 24),
 )

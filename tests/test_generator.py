@@ -11,14 +11,23 @@ import torch
 import torch.nn.functional as F
 
 from edge_s2i.errors import TrainingError
-from edge_s2i.models.generator import Generator, GeneratorConfig, load_generator, save_generator
+from edge_s2i.models.generator import VALUE_GAIN, Generator, GeneratorConfig, load_generator, save_generator
 
 STYLES = ("noto", "openmoji", "photo")
 SMALL = GeneratorConfig(
-    image_size=32, styles=STYLES, channels=(32, 24, 16, 8), mapping_width=32, w_dim=32, embedding_dim=64, latent_dim=8
+    image_size=32,
+    styles=STYLES,
+    channels=(32, 24, 16, 8),
+    start_channels=16,
+    w_dim=32,
+    embedding_dim=64,
+    concepts=5,
+    latent_dim=8,
 )
 # What edge delegates run; Gemm is FullyConnected, the rest are shape bookkeeping that runtimes fold away.
-DELEGATE_OPERATORS = {"Conv", "Gemm", "Add", "Mul", "Resize", "DepthToSpace", "LeakyRelu", "Clip", "Reshape"}
+DELEGATE_OPERATORS = {
+    "Conv", "Gemm", "MatMul", "Softmax", "Add", "Mul", "Resize", "DepthToSpace", "LeakyRelu", "Clip", "Reshape"
+}  # fmt: skip
 
 
 def inputs(config: GeneratorConfig, batch: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -57,6 +66,20 @@ def test_every_input_matters_and_neighbours_do_not() -> None:
         assert (other - picture).abs().mean() > 1e-3
 
 
+def test_memory_answers_with_the_slot_whose_key_it_heard_and_mixes_in_doubt() -> None:
+    memory = Generator(SMALL).mapping.memory
+    keys = F.normalize(torch.randn(5, 64, generator=torch.Generator().manual_seed(1)), dim=1)
+    memory.place_keys(keys)
+    with torch.no_grad():
+        slots = memory.values.weight.T * VALUE_GAIN
+        near = F.normalize(keys + 0.02 * torch.randn(5, 64, generator=torch.Generator().manual_seed(2)), dim=1)
+        torch.testing.assert_close(memory(near), slots, atol=1e-3, rtol=1e-3)
+        between = F.normalize(keys[:1] + keys[1:2], dim=1)
+        torch.testing.assert_close(memory(between)[0], (slots[0] + slots[1]) / 2, atol=1e-3, rtol=1e-3)
+    with pytest.raises(TrainingError, match=r"keys \(5, 64\), not \(4, 64\)"):
+        memory.place_keys(keys[:4])
+
+
 def test_white_keeps_a_gradient_while_training() -> None:
     generator = Generator(SMALL).train()
     with torch.no_grad():
@@ -69,7 +92,7 @@ def test_gradient_reaches_every_parameter() -> None:
     generator = Generator(SMALL).train()
     generator(*inputs(SMALL, 4)).square().sum().backward()
     missing = [name for name, value in generator.named_parameters() if value.grad is None or not value.grad.any()]
-    assert missing == []
+    assert missing == ["mapping.memory.keys.weight"]  # given, not learned
 
 
 @pytest.mark.parametrize(
@@ -79,6 +102,7 @@ def test_gradient_reaches_every_parameter() -> None:
         ({"image_size": 8}, "power of two"),
         ({"image_size": 256, "channels": (8, 8)}, "trunk widths"),
         ({"w_dim": 0}, "positive"),
+        ({"sharpness": 0.0}, "positive"),
     ],
 )
 def test_impossible_configurations_are_refused(change: dict, message: str) -> None:
@@ -111,7 +135,7 @@ def test_larger_generator_grows_from_a_smaller_one(tmp_path: Path) -> None:
     assert large.config.image_size == 64
     kept, grown = small.state_dict(), large.state_dict()
     assert torch.equal(grown["levels.16.mix.weight"], kept["levels.16.mix.weight"])
-    assert torch.equal(grown["mapping.to_w.weight"], kept["mapping.to_w.weight"])
+    assert torch.equal(grown["mapping.memory.values.weight"], kept["mapping.memory.values.weight"])
     fresh = Generator(large.config).grow_from(small)
     assert {name.split(".")[0] for name in fresh} == {"levels", "to_rgb", "rgb_filter"}
     assert all(name.startswith("levels.32.") for name in fresh if name.startswith("levels."))
@@ -121,6 +145,8 @@ def test_growing_from_another_family_is_refused() -> None:
     large = Generator(replace(SMALL, image_size=64))
     with pytest.raises(TrainingError, match="styles"):
         large.grow_from(Generator(replace(SMALL, styles=("noto",))))
+    with pytest.raises(TrainingError, match="remembers 7 concepts"):
+        large.grow_from(Generator(replace(SMALL, concepts=7)))
     with pytest.raises(TrainingError, match="differs in shape"):
         large.grow_from(Generator(replace(SMALL, channels=(32, 24, 12, 8))))
 

@@ -28,7 +28,7 @@ def write_embeddings(path: Path, concepts: tuple[str, ...] = tuple(tiny.CONCEPTS
     noise = torch.randn(len(concept), 256, generator=random) * 0.02
     split = torch.tensor([0] * each + [1]).repeat(len(concepts))
     embeddings = F.normalize(centre[concept] + noise, dim=1)
-    EmbeddingCache(embeddings, concept, split, concepts, ("train", "val")).save(path)
+    EmbeddingCache(embeddings, concept, split, centre, concepts, ("train", "val")).save(path)
     return path
 
 
@@ -54,7 +54,9 @@ def test_cache_refuses_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="cannot be read"):
         EmbeddingCache.load(tmp_path / "bad")
     with pytest.raises(TrainingError, match="agree with itself"):
-        EmbeddingCache(torch.zeros(2, 4), torch.zeros(3), torch.zeros(2), ("a",), ("train",))
+        EmbeddingCache(torch.zeros(2, 4), torch.zeros(3), torch.zeros(2), torch.zeros(1, 4), ("a",), ("train",))
+    with pytest.raises(TrainingError, match=r"2, 4.* for 1 concepts"):
+        EmbeddingCache(torch.zeros(2, 4), torch.zeros(2), torch.zeros(2), torch.zeros(2, 4), ("a",), ("train",))
 
 
 def test_corpus_averages_pictures_down(pack: Path) -> None:
@@ -75,7 +77,7 @@ def test_examples_pair_speech_with_its_own_training_picture(pack: Path, tmp_path
     position = [corpus.concepts.index(concept) for concept in cache.concepts]
     embeddings, concept = cache.of_split("train")
     own = torch.tensor(position)[concept]
-    examples = PictureExamples(corpus, embeddings, own, jitter=0.1, latent_dim=8)
+    examples = PictureExamples(corpus, embeddings, own, cache.prototypes, jitter=0.1, latent_dim=8)
     batch = examples.draw(200, step_generator(0, 0, 0))
     similarity = batch["embedding"] @ embeddings.float().T
     assert torch.equal(own[similarity.argmax(1)], batch["concept"])
@@ -100,27 +102,31 @@ def test_corpus_can_be_cut_to_some_styles(pack: Path) -> None:
 def test_a_share_of_examples_does_not_tell_its_style(pack: Path, tmp_path: Path) -> None:
     corpus = PictureCorpus.load(Pack.open(pack), 32)
     cache = EmbeddingCache.load(write_embeddings(tmp_path / "e"))
-    examples = PictureExamples(corpus, *cache.of_split("train"), jitter=0.0, latent_dim=8, any_style=0.5)
+    examples = PictureExamples(
+        corpus, *cache.of_split("train"), cache.prototypes, jitter=0.0, latent_dim=8, any_style=0.5
+    )
     style = examples.draw(1000, step_generator(0, 0, 0))["style"]
     assert bool((style.sum(1) == 1).all())
     assert 0.44 < float(style[:, 0].mean()) < 0.56
 
 
-def test_pull_moves_embeddings_towards_their_concepts_mean(pack: Path, tmp_path: Path) -> None:
+def test_pull_moves_embeddings_towards_their_concepts_prototype(pack: Path, tmp_path: Path) -> None:
     corpus = PictureCorpus.load(Pack.open(pack), 32)
-    embeddings, concept = EmbeddingCache.load(write_embeddings(tmp_path / "e")).of_split("train")
+    cache = EmbeddingCache.load(write_embeddings(tmp_path / "e"))
     distance = {}
     for pull in (0.0, 1.0):
-        examples = PictureExamples(corpus, embeddings, concept, jitter=0.0, latent_dim=8, pull=pull)
+        examples = PictureExamples(
+            corpus, *cache.of_split("train"), cache.prototypes, jitter=0.0, latent_dim=8, pull=pull
+        )
         batch = examples.draw(400, step_generator(0, 0, 0))
-        distance[pull] = float((batch["embedding"] - examples.centre[batch["concept"]]).norm(dim=1).mean())
+        distance[pull] = float((batch["embedding"] - examples.prototypes[batch["concept"]]).norm(dim=1).mean())
     assert 0.4 * distance[0.0] < distance[1.0] < 0.6 * distance[0.0]
 
 
 def test_examples_depend_on_seed_step_and_rank_alone(pack: Path, tmp_path: Path) -> None:
     corpus = PictureCorpus.load(Pack.open(pack), 32)
     cache = EmbeddingCache.load(write_embeddings(tmp_path / "e"))
-    examples = PictureExamples(corpus, *cache.of_split("train"), jitter=0.1, latent_dim=8)
+    examples = PictureExamples(corpus, *cache.of_split("train"), cache.prototypes, jitter=0.1, latent_dim=8)
     first = examples.draw(8, step_generator(3, 5, 0))
     torch.manual_seed(99)
     again = examples.draw(8, step_generator(3, 5, 0))
@@ -146,3 +152,16 @@ def test_validation_is_the_same_every_time(pack: Path, tmp_path: Path) -> None:
     one, two = list(data.val_dataloader()), list(data.val_dataloader())
     assert [len(batch["concept"]) for batch in one] == [64, 6]
     assert all(torch.equal(a["embedding"], b["embedding"]) for a, b in zip(one, two, strict=True))
+
+
+def test_without_speech_each_concept_is_told_by_its_own_code(pack: Path) -> None:
+    data = PictureData(str(pack), image_size=32, batch_size=8, jitter=0.0, embedding_dim=64)
+    data.setup()
+    assert data.corpus is not None
+    codes = data.examples.prototypes
+    assert codes.shape == (len(data.corpus.concepts), 64)
+    batch = data.examples.draw(50, step_generator(0, 0, 0))
+    torch.testing.assert_close(batch["embedding"], codes[batch["concept"]])
+    again = PictureData(str(pack), image_size=32, embedding_dim=64)
+    again.setup()
+    assert torch.equal(again.examples.prototypes, codes)

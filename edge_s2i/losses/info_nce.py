@@ -38,7 +38,7 @@ def uniform_cross_entropy(queries: torch.Tensor, candidates: torch.Tensor, scale
 class LearnedScale(nn.Module):
     """exp of a learned logarithm, the inverse temperature of InfoNCE, kept at or below `maximum` (arXiv 2103.00020)."""
 
-    def __init__(self, initial: float = 14.0, maximum: float = 40.0) -> None:
+    def __init__(self, initial: float = 14.0, maximum: float = 80.0) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(initial).log())
         self.maximum = maximum

@@ -25,6 +25,7 @@ from edge_s2i.errors import TrainingError
 
 START_SIZE = 4  # px, the trunk's first level
 RGB_BLOCK = 2  # px, side of the block that depth-to-space makes of one trunk pixel
+VALUE_GAIN = 32.0  # of the memory's values
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,12 @@ class GeneratorConfig:
     image_size: int = 128
     styles: tuple[str, ...] = ()
     embedding_dim: int = 256
+    concepts: int = 0  # slots of the mapping's memory
+    sharpness: float = 100.0  # of the memory's attention; see ConceptMemory
     latent_dim: int = 64
-    mapping_width: int = 384
-    mapping_layers: int = 2
+    mapping_layers: int = 1
     w_dim: int = 256
+    start_channels: int = 96  # of the 4x4 start, which w adds to
     channels: tuple[int, ...] = (256, 256, 192, 128, 64, 32)
     latent_gain: float = 0.1  # the latent starts as a tenth of the condition: variety must not cost the right picture
     slope: float = 0.2  # of LeakyReLU
@@ -54,8 +57,8 @@ class GeneratorConfig:
             raise TrainingError(f"image_size is {self.image_size}; it must be a power of two from 16 up")
         if len(self.channels) < levels:
             raise TrainingError(f"{self.image_size} px needs {levels} trunk widths; channels has {len(self.channels)}")
-        sizes = (self.embedding_dim, self.latent_dim, self.mapping_width, self.w_dim, *self.channels)
-        if min(sizes) < 1 or self.mapping_layers < 1:
+        sizes = (self.embedding_dim, self.latent_dim, self.w_dim, self.start_channels, *self.channels)
+        if min(sizes) < 1 or self.mapping_layers < 1 or self.sharpness <= 0:
             raise TrainingError(f"generator widths and depths must be positive: {self}")
 
     @property
@@ -76,34 +79,63 @@ class GeneratorConfig:
         return cls(**values)
 
 
-class MappingNetwork(nn.Module):
-    """(embedding, latent, style) -> w (B, w_dim). Three input layers summed equal one on their concatenation."""
+class ConceptMemory(nn.Module):
+    """Unit-length embedding (B, E) -> what is remembered of it (B, w_dim): attention over one slot a concept.
+
+    The retrieval step of a modern Hopfield network (Ramsauer et al. 2020, "Hopfield Networks is All You Need", eq. 3)
+    with keys apart from values. Keys are the corpus's concept prototypes, given by `place_keys`; values are learned.
+    What concepts look like is no smooth function of how they sound: a plain network of this size fits the smooth part
+    alone, a blur, and where the hearing is in doubt between two concepts it draws their average. A sharp attention
+    draws one of them, or a mixture where they are nearly as likely.
+    """
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
-        width = config.mapping_width
+        slots = max(1, config.concepts)
+        self.sharpness = config.sharpness
+        self.keys = nn.Linear(config.embedding_dim, slots, bias=False).requires_grad_(False)
+        nn.init.normal_(self.keys.weight, std=1.0 / math.sqrt(config.embedding_dim))
+        # A slot is seen once in thousands of examples: stored small and read large, it learns faster than the rest.
+        self.values = nn.Linear(slots, config.w_dim, bias=False)
+        nn.init.normal_(self.values.weight, std=1.0 / VALUE_GAIN)
+
+    @torch.no_grad()
+    def place_keys(self, keys: Tensor) -> None:
+        """Takes unit-length keys (concepts, E). Raises TrainingError on any other shape."""
+        if keys.shape != self.keys.weight.shape:
+            held = tuple(self.keys.weight.shape)
+            raise TrainingError(f"the generator's memory holds keys {held}, not {tuple(keys.shape)}")
+        self.keys.weight.copy_(keys)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        # In fp32 even under autocast: a bf16 cosine times the sharpness is off by half a nat.
+        with torch.autocast(embedding.device.type, enabled=False):
+            attention = torch.softmax(self.keys(embedding.float() * self.sharpness), dim=1)
+        return self.values(attention) * VALUE_GAIN
+
+
+class MappingNetwork(nn.Module):
+    """(embedding, latent, style) -> w (B, w_dim): the memory's answer, latent and style are added, then mixed."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        width = config.w_dim
         self.slope = config.slope
-        # A unit-length embedding has entries of about 1/sqrt(dim): bring them to the latent's unit variance.
-        self.embedding_scale = math.sqrt(config.embedding_dim)
-        self.from_embedding = nn.Linear(config.embedding_dim, width)
+        self.memory = ConceptMemory(config)
         self.from_latent = nn.Linear(config.latent_dim, width, bias=False)
         self.from_style = nn.Linear(max(1, len(config.styles)), width, bias=False)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(config.mapping_layers - 1))
-        self.to_w = nn.Linear(width, config.w_dim)
-        for layer in (self.from_embedding, *self.hidden, self.to_w):
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(config.mapping_layers))
+        for layer in self.hidden:
             nn.init.kaiming_normal_(layer.weight, a=config.slope)
             nn.init.zeros_(layer.bias)
-        nn.init.kaiming_normal_(self.from_latent.weight, a=config.slope)
-        nn.init.normal_(self.from_style.weight, std=1.0)
-        with torch.no_grad():
-            self.from_latent.weight.mul_(config.latent_gain)
+        nn.init.normal_(self.from_latent.weight, std=config.latent_gain / math.sqrt(config.latent_dim))
+        nn.init.normal_(self.from_style.weight, std=0.5)
 
     def forward(self, embedding: Tensor, latent: Tensor, style: Tensor) -> Tensor:
-        x = self.from_embedding(embedding * self.embedding_scale) + self.from_latent(latent) + self.from_style(style)
-        x = F.leaky_relu(x, self.slope)
+        x = self.memory(embedding) + self.from_latent(latent) + self.from_style(style)
         for layer in self.hidden:
             x = F.leaky_relu(layer(x), self.slope)
-        return F.leaky_relu(self.to_w(x), self.slope)
+        return x
 
 
 class StyleAffine(nn.Module):
@@ -179,7 +211,7 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        first = config.channels[0]
+        first = config.start_channels
         self.mapping = MappingNetwork(config)
         self.start = nn.Parameter(torch.randn(1, first, START_SIZE, START_SIZE) * 0.5)
         # The layout of a drawing depends on its concept: w also adds to the learned start, as in DF-GAN.
@@ -200,7 +232,7 @@ class Generator(nn.Module):
 
     def synthesize(self, w: Tensor) -> Tensor:
         """w (B, w_dim) -> picture (B, 3, H, W)."""
-        x = self.start_from_w(w).reshape(-1, self.config.channels[0], START_SIZE, START_SIZE)
+        x = self.start_from_w(w).reshape(-1, self.config.start_channels, START_SIZE, START_SIZE)
         x = x + self.start.to(x.dtype)  # without the cast, bf16 training would go on in fp32 from here
         for level in self.levels.values():
             x = level(x, w)
@@ -214,6 +246,10 @@ class Generator(nn.Module):
         Returns the names that stay as initialized (the new level and, where its width differs, to-RGB).
         Raises TrainingError where the shared part differs in shape or styles: such a start would be silently wrong.
         """
+        if smaller.config.concepts != self.config.concepts:
+            raise TrainingError(
+                f"the smaller generator remembers {smaller.config.concepts} concepts, this one {self.config.concepts}"
+            )
         if smaller.config.styles != self.config.styles:
             raise TrainingError(
                 f"the smaller generator draws styles {smaller.config.styles}, this one {self.config.styles}"

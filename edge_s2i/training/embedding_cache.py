@@ -9,16 +9,18 @@ from torch import Tensor
 
 from edge_s2i.errors import TrainingError
 
-FORMAT = "1"
+FORMAT = "2"
 
 
 @dataclass(frozen=True)
 class EmbeddingCache:
-    """embeddings (M, E) float16 unit length, concept (M,) int32 into `concepts`, split (M,) uint8 into `splits`."""
+    """embeddings (M, E) float16 unit length, concept (M,) int32 into `concepts`, split (M,) uint8 into `splits`,
+    prototypes (len(concepts), E) float32 unit length."""
 
     embeddings: Tensor
     concept: Tensor
     split: Tensor
+    prototypes: Tensor
     concepts: tuple[str, ...]
     splits: tuple[str, ...]
 
@@ -28,6 +30,10 @@ class EmbeddingCache:
             raise TrainingError(
                 f"embedding cache does not agree with itself: embeddings {tuple(self.embeddings.shape)}, "
                 f"concept {tuple(self.concept.shape)}, split {tuple(self.split.shape)}"
+            )
+        if self.prototypes.shape != (len(self.concepts), self.embeddings.shape[1]):
+            raise TrainingError(
+                f"embedding cache has prototypes {tuple(self.prototypes.shape)} for {len(self.concepts)} concepts"
             )
         if rows and (int(self.concept.max()) >= len(self.concepts) or int(self.split.max()) >= len(self.splits)):
             raise TrainingError("embedding cache names concepts or splits beyond its own lists")
@@ -50,6 +56,7 @@ class EmbeddingCache:
             "embeddings": self.embeddings.to(torch.float16).contiguous(),
             "concept": self.concept.to(torch.int32).contiguous(),
             "split": self.split.to(torch.uint8).contiguous(),
+            "prototypes": self.prototypes.float().contiguous(),
         }
         header = {
             "format": FORMAT,
@@ -75,7 +82,7 @@ class EmbeddingCache:
                     raise TrainingError(f"{path} does not hold speech embeddings")
                 if header.get("format") != FORMAT:
                     raise TrainingError(f"{path} has format {header.get('format')}; this version reads {FORMAT}")
-                tensors = {name: file.get_tensor(name) for name in ("embeddings", "concept", "split")}
+                tensors = {name: file.get_tensor(name) for name in ("embeddings", "concept", "split", "prototypes")}
         except SafetensorError as error:
             raise TrainingError(f"{path} cannot be read as speech embeddings: {error}") from error
         return cls(

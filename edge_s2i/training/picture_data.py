@@ -102,6 +102,7 @@ class PictureExamples:
         corpus: PictureCorpus,
         embeddings: Tensor,
         concept: Tensor,
+        prototypes: Tensor,
         jitter: float,
         latent_dim: int,
         any_style: float = 0.0,
@@ -113,9 +114,7 @@ class PictureExamples:
         self.latent_dim = latent_dim
         self.any_style = any_style
         self.pull = pull
-        count = torch.bincount(concept, minlength=len(corpus.concepts)).clamp(min=1)
-        total = torch.zeros(len(corpus.concepts), embeddings.shape[1]).index_add_(0, concept, embeddings.float())
-        self.centre = F.normalize(total / count[:, None], dim=1)
+        self.prototypes = prototypes
         training = corpus.training.nonzero()[:, 0]
         self.pictures = _Members(corpus.concept[training], len(corpus.concepts), training)
         self.speech = _Members(concept, len(corpus.concepts))
@@ -133,7 +132,7 @@ class PictureExamples:
         embedding = self.embeddings[self.speech.draw(concept, uniform[2])].float()
         if self.pull > 0:
             towards = (uniform[4] * self.pull)[:, None]
-            embedding = F.normalize(embedding.lerp(self.centre[concept], towards), dim=1)
+            embedding = F.normalize(embedding.lerp(self.prototypes[concept], towards), dim=1)
         if self.jitter > 0:
             # Spread over all dimensions: `jitter` is the length of the offset beside the unit vector.
             noise = torch.randn(embedding.shape, generator=generator) * (self.jitter / embedding.shape[1] ** 0.5)
@@ -181,14 +180,15 @@ class PictureData(lightning.LightningDataModule):
 
     Args:
         pack: folder of the data pack.
-        embeddings: file of cached speech embeddings (EmbeddingCache).
+        embeddings: file of cached speech embeddings (EmbeddingCache). Without one each concept is told by a random code
+            in its prototype's place: drawing can be learned before, or beside, hearing.
         image_size: side in px; must agree with the generator's.
         batch_size: pictures a step on each device.
         steps_per_epoch: an epoch is a number of steps; checkpoints and validation come once an epoch.
         styles: drawing families to learn; all of the pack's where empty. Fewer are learned sooner.
         any_style: share of examples that do not tell their style, so that none need be asked for.
-        pull: each embedding is moved towards its concept's mean by a random share of up to this. Voices scatter as
-            widely as concepts lie apart while the encoder is young; clean examples beside noisy ones are learned from.
+        pull: each embedding is moved towards its concept's prototype by a random share of up to this. Voices scatter
+            as widely as concepts lie apart while the encoder is young; clean examples beside noisy ones teach more.
         jitter: length of a random offset added to the unit-length embedding, so that the generator hears voices
             between those that it trains on.
         latent_dim: of the latent z.
@@ -199,7 +199,8 @@ class PictureData(lightning.LightningDataModule):
     def __init__(
         self,
         pack: str,
-        embeddings: str,
+        embeddings: str | None = None,
+        embedding_dim: int = 256,
         image_size: int = 128,
         batch_size: int = 32,
         steps_per_epoch: int = 250,
@@ -215,6 +216,7 @@ class PictureData(lightning.LightningDataModule):
         self.save_hyperparameters()
         self.pack_folder = pack
         self.embeddings_path = embeddings
+        self.embedding_dim = embedding_dim
         self.image_size = image_size
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
@@ -230,12 +232,20 @@ class PictureData(lightning.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         if self.corpus is not None:
             return
-        cache = EmbeddingCache.load(self.embeddings_path)
         self.corpus = PictureCorpus.load(Pack.open(self.pack_folder), self.image_size, self.styles)
+        cache = self._codes() if self.embeddings_path is None else EmbeddingCache.load(self.embeddings_path)
         self.examples = self._examples(cache, "train", self.jitter, self.pull)
         # Held-out voices of the same concepts; without any, the training voices stand in, undisturbed.
         held_out = "val" if len(cache.of_split("val")[1]) else "train"
         self.validation = self._examples(cache, held_out, 0.0, 0.0)
+
+    def _codes(self) -> EmbeddingCache:
+        assert self.corpus is not None
+        count = len(self.corpus.concepts)
+        random = step_generator(self.seed, 0, 0, purpose=5)
+        codes = F.normalize(torch.randn(count, self.embedding_dim, generator=random), dim=1)
+        split = torch.zeros(count, dtype=torch.uint8)
+        return EmbeddingCache(codes, torch.arange(count), split, codes, self.corpus.concepts, ("train",))
 
     def _examples(self, cache: EmbeddingCache, split: str, jitter: float, pull: float) -> PictureExamples:
         assert self.corpus is not None
@@ -245,8 +255,17 @@ class PictureData(lightning.LightningDataModule):
         concept = own[concept]
         if (concept < 0).all():
             raise TrainingError(f"{self.embeddings_path} has no {split} speech of the concepts in {self.pack_folder}")
+        prototypes = torch.zeros(len(position), embeddings.shape[1])
+        prototypes[own[own >= 0]] = cache.prototypes[own >= 0]
         return PictureExamples(
-            self.corpus, embeddings[concept >= 0], concept[concept >= 0], jitter, self.latent_dim, self.any_style, pull
+            self.corpus,
+            embeddings[concept >= 0],
+            concept[concept >= 0],
+            prototypes,
+            jitter,
+            self.latent_dim,
+            self.any_style,
+            pull,
         )
 
     def train_dataloader(self) -> DataLoader:

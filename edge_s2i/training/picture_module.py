@@ -129,7 +129,12 @@ class PictureModule(lightning.LightningModule):
         data: PictureData = self.trainer.datamodule  # type: ignore[attr-defined]
         assert data.corpus is not None
         config = self.generator_config
-        config = replace(config, styles=config.styles or data.corpus.styles)
+        config = replace(
+            config,
+            styles=config.styles or data.corpus.styles,
+            concepts=len(data.corpus.concepts),
+            embedding_dim=data.examples.prototypes.shape[1],
+        )
         if config.styles != data.corpus.styles:
             raise TrainingError(f"the generator draws styles {config.styles}, the data has {data.corpus.styles}")
         if config.image_size != data.image_size or config.latent_dim != data.latent_dim:
@@ -141,6 +146,7 @@ class PictureModule(lightning.LightningModule):
         if self.init_from is not None:
             start = load_generator(Path(self.init_from))
             self.generator.grow_from(start)
+        self.generator.mapping.memory.place_keys(data.examples.prototypes)
         self.ema = ExponentialMovingAverage(self.generator, self.ema_decay)
         tower = self.weights.contrastive > 0
         self.features = load_image_features(pooled=tower)
@@ -229,16 +235,18 @@ class PictureModule(lightning.LightningModule):
             random = step_generator(self.seed, self.global_step, self.global_rank, purpose=4)
             augment = PictureAugmentation.draw(self.augmentation, len(real), self.device, random)
             seen_fake, seen_real = augment(fake), augment(real)
-        with torch.no_grad():
-            real_features = self.features(seen_real)
+        if self.weights.features > 0 or adversarial:
+            with torch.no_grad():
+                real_features = self.features(seen_real)
         if self.picture_tower is not None:
             fake_features, pooled = self.features.with_pooled(seen_fake)
             drawn = self.picture_tower(pooled)
             contrast = contrastive_picture_loss(drawn, embedding, batch["concept"])
             losses["contrastive"] = self.weights.contrastive * contrast
-        else:
+        elif self.weights.features > 0 or adversarial:
             fake_features = self.features(seen_fake)
-        losses["features"] = self.weights.features * self.distance(fake_features, real_features)
+        if self.weights.features > 0:
+            losses["features"] = self.weights.features * self.distance(fake_features, real_features)
         if adversarial:
             self._train_discriminator(discriminator_optimizer, real_features, fake_features, embedding, style)
             self.discriminator.requires_grad_(False)

@@ -53,4 +53,5 @@ class SaveSpeech(SaveWeights):
             split=torch.from_numpy(split.astype(np.uint8)),
             concepts=weights.concepts,
             splits=tuple(splits.tolist()),
+            prototypes=weights.prototypes,
         ).save(self.path(trainer).with_name("embeddings.safetensors"))
