@@ -21,7 +21,7 @@ from edge_s2i.data.pack import Pack
 from edge_s2i.evaluation.calibration import Calibration, calibrate
 from edge_s2i.evaluation.unknown_sounds import SYNTHETIC
 from edge_s2i.models.cost import measure_cost
-from edge_s2i.models.generator import Generator, load_generator
+from edge_s2i.models.generator import Generator, generator_metadata, load_generator
 from edge_s2i.models.speech_weights import SpeechWeights
 from export.onnx_graphs import ExportError, encoder_graph, generator_graph
 from export.parity import check_embedding, check_fp32, check_picture
@@ -54,6 +54,10 @@ def export_bundle(
     pack = Pack.open(pack_folder)
     if weights.concepts != pack.concept_ids:
         raise ExportError(f"{speech} was trained on other concepts than {pack_folder} holds; give its own pack")
+    # Slots of the generator's memory are concepts in the pack's order; the keys are what this encoder was taught.
+    if generator_metadata(picture).get("pack") != pack.fingerprint():
+        raise ExportError(f"{picture} was not trained on {pack_folder}; give the pack that both stages were trained on")
+    generator.mapping.memory.place_keys(weights.prototypes)
     styles = generator.config.styles
     if default_style not in styles:
         raise ExportError(f"style {default_style!r} is unknown; the generator draws {', '.join(styles)}")

@@ -1,5 +1,6 @@
 """Export: graphs compute what torch computes at sizes the example did not have, and a bundle of them draws."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 
 import edge_s2i
 from edge_s2i.audio.constants import MEL_BANDS
+from edge_s2i.data.pack import Pack
 from edge_s2i.models.generator import Generator, GeneratorConfig, save_generator
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.training.command import train
 from export.command import export_bundle
 from export.onnx_graphs import OPSET, ExportError, encoder_graph, generator_graph
@@ -24,7 +27,7 @@ GENERATOR = GeneratorConfig(
     embedding_dim=32,
     latent_dim=8,
     start_channels=16,
-    concepts=5,
+    concepts=40,
     w_dim=32,
     channels=(32, 32, 24),
 )
@@ -133,7 +136,9 @@ def test_exported_bundle_draws(fixture_pack: Path, tmp_path: Path) -> None:
             "--model.encoder.embedding_dim=32",
         ],
     )
-    save_generator(run / "picture.safetensors", Generator(GENERATOR))
+    pack = Pack.open(fixture_pack)
+    generator = Generator(replace(GENERATOR, concepts=len(pack.concept_ids)))
+    save_generator(run / "picture.safetensors", generator, {"pack": pack.fingerprint()})
     bundle = export_bundle(
         run / "speech.safetensors",
         run / "picture.safetensors",
@@ -148,6 +153,27 @@ def test_exported_bundle_draws(fixture_pack: Path, tmp_path: Path) -> None:
     embedding = np.zeros(32, np.float32)
     embedding[0] = 1.0
     assert model.paint(embedding, n=2).shape == (2, 32, 32, 3)
+    # Whatever keys the generator was trained with, it goes out with this encoder's.
+    keys = SpeechWeights.load(run / "speech.safetensors").prototypes
+    generator.mapping.memory.place_keys(keys)
+    first, second = keys[0].numpy(), keys[1].numpy()
+    style = torch.tensor([[0.0, 1.0]])
+    with torch.no_grad():
+        expected = generator.eval()(keys[:2], torch.zeros(2, 8), style.expand(2, -1)).permute(0, 2, 3, 1)
+    drawn = np.concatenate([model.paint(first), model.paint(second)]) / 127.5 - 1.0
+    assert np.abs(drawn - expected.numpy()).mean() < 0.02
+    assert np.abs(drawn[0] - drawn[1]).mean() > 0.04
+    save_generator(run / "foreign.safetensors", generator, {"pack": "another"})
+    with pytest.raises(ExportError, match="was not trained on"):
+        export_bundle(
+            run / "speech.safetensors",
+            run / "foreign.safetensors",
+            fixture_pack,
+            tmp_path / "other",
+            precision="int8",
+            name="tiny",
+            default_style="noto",
+        )
     with pytest.raises(ExportError, match="style 'oil' is unknown"):
         export_bundle(
             run / "speech.safetensors",

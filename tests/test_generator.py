@@ -73,9 +73,15 @@ def test_memory_answers_with_the_slot_whose_key_it_heard_and_mixes_in_doubt() ->
     with torch.no_grad():
         slots = memory.values.weight.T * VALUE_GAIN
         near = F.normalize(keys + 0.02 * torch.randn(5, 64, generator=torch.Generator().manual_seed(2)), dim=1)
-        torch.testing.assert_close(memory(near), slots, atol=1e-3, rtol=1e-3)
+        none = torch.zeros(5, SMALL.latent_dim)
+        torch.testing.assert_close(memory(near, none), slots, atol=1e-3, rtol=1e-3)
         between = F.normalize(keys[:1] + keys[1:2], dim=1)
-        torch.testing.assert_close(memory(between)[0], (slots[0] + slots[1]) / 2, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(memory(between, none[:1])[0], (slots[0] + slots[1]) / 2, atol=1e-3, rtol=1e-3)
+        # Latents read a clear word one way and a doubtful one several ways.
+        latents = torch.randn(40, SMALL.latent_dim, generator=torch.Generator().manual_seed(3))
+        read = [torch.cdist(memory(word.expand(40, -1), latents), slots).argmin(1) for word in (keys[2], between[0])]
+        assert set(read[0].tolist()) == {2}
+        assert {0, 1} <= set(read[1].tolist())
     with pytest.raises(TrainingError, match=r"keys \(5, 64\), not \(4, 64\)"):
         memory.place_keys(keys[:4])
 
@@ -92,7 +98,7 @@ def test_gradient_reaches_every_parameter() -> None:
     generator = Generator(SMALL).train()
     generator(*inputs(SMALL, 4)).square().sum().backward()
     missing = [name for name, value in generator.named_parameters() if value.grad is None or not value.grad.any()]
-    assert missing == ["mapping.memory.keys.weight"]  # given, not learned
+    assert missing == ["mapping.memory.keys.weight", "mapping.memory.doubt.weight"]  # given, not learned
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ class GeneratorConfig:
     embedding_dim: int = 256
     concepts: int = 0  # slots of the mapping's memory
     sharpness: float = 100.0  # of the memory's attention; see ConceptMemory
+    doubt: float = 0.5  # how far a latent of usual length moves the unit-length embedding
     latent_dim: int = 64
     mapping_layers: int = 1
     w_dim: int = 256
@@ -80,13 +81,15 @@ class GeneratorConfig:
 
 
 class ConceptMemory(nn.Module):
-    """Unit-length embedding (B, E) -> what is remembered of it (B, w_dim): attention over one slot a concept.
+    """Unit-length embedding (B, E), latent (B, Z) -> what is remembered (B, w_dim): attention over a slot a concept.
 
     The retrieval step of a modern Hopfield network (Ramsauer et al. 2020, "Hopfield Networks is All You Need", eq. 3)
     with keys apart from values. Keys are the corpus's concept prototypes, given by `place_keys`; values are learned.
     What concepts look like is no smooth function of how they sound: a plain network of this size fits the smooth part
     alone, a blur, and where the hearing is in doubt between two concepts it draws their average. A sharp attention
-    draws one of them, or a mixture where they are nearly as likely.
+    draws one of them, or a mixture where they are nearly as likely. The latent moves the embedding within the doubt of
+    hearing, so that several latents draw several readings of a doubtful word and one of a clear one; latent 0 draws
+    the likeliest.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -95,6 +98,9 @@ class ConceptMemory(nn.Module):
         self.sharpness = config.sharpness
         self.keys = nn.Linear(config.embedding_dim, slots, bias=False).requires_grad_(False)
         nn.init.normal_(self.keys.weight, std=1.0 / math.sqrt(config.embedding_dim))
+        # Fixed: a regression would learn to ignore the latent.
+        self.doubt = nn.Linear(config.latent_dim, config.embedding_dim, bias=False).requires_grad_(False)
+        nn.init.normal_(self.doubt.weight, std=config.doubt / math.sqrt(config.latent_dim * config.embedding_dim))
         # A slot is seen once in thousands of examples: stored small and read large, it learns faster than the rest.
         self.values = nn.Linear(slots, config.w_dim, bias=False)
         nn.init.normal_(self.values.weight, std=1.0 / VALUE_GAIN)
@@ -107,10 +113,11 @@ class ConceptMemory(nn.Module):
             raise TrainingError(f"the generator's memory holds keys {held}, not {tuple(keys.shape)}")
         self.keys.weight.copy_(keys)
 
-    def forward(self, embedding: Tensor) -> Tensor:
+    def forward(self, embedding: Tensor, latent: Tensor) -> Tensor:
         # In fp32 even under autocast: a bf16 cosine times the sharpness is off by half a nat.
         with torch.autocast(embedding.device.type, enabled=False):
-            attention = torch.softmax(self.keys(embedding.float() * self.sharpness), dim=1)
+            heard = embedding.float() + self.doubt(latent.float())
+            attention = torch.softmax(self.keys(heard * self.sharpness), dim=1)
         return self.values(attention) * VALUE_GAIN
 
 
@@ -124,15 +131,16 @@ class MappingNetwork(nn.Module):
         self.memory = ConceptMemory(config)
         self.from_latent = nn.Linear(config.latent_dim, width, bias=False)
         self.from_style = nn.Linear(max(1, len(config.styles)), width, bias=False)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(config.mapping_layers))
-        for layer in self.hidden:
+        hidden = [nn.Linear(width, width) for _ in range(config.mapping_layers)]
+        for layer in hidden:
             nn.init.kaiming_normal_(layer.weight, a=config.slope)
             nn.init.zeros_(layer.bias)
+        self.hidden = nn.ModuleList(hidden)
         nn.init.normal_(self.from_latent.weight, std=config.latent_gain / math.sqrt(config.latent_dim))
         nn.init.normal_(self.from_style.weight, std=0.5)
 
     def forward(self, embedding: Tensor, latent: Tensor, style: Tensor) -> Tensor:
-        x = self.memory(embedding) + self.from_latent(latent) + self.from_style(style)
+        x = self.memory(embedding, latent) + self.from_latent(latent) + self.from_style(style)
         for layer in self.hidden:
             x = F.leaky_relu(layer(x), self.slope)
         return x
@@ -280,12 +288,7 @@ def save_generator(path: Path, generator: Generator, metadata: dict[str, str] | 
     partial.replace(path)
 
 
-def load_generator(path: Path, image_size: int | None = None) -> Generator:
-    """Generator in evaluation mode from a file of save_generator.
-
-    image_size: build it at another resolution and grow it from the file's weights.
-    Raises TrainingError where the file is missing or is not a generator's.
-    """
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
@@ -299,6 +302,21 @@ def load_generator(path: Path, image_size: int | None = None) -> Generator:
         raise TrainingError(f"{path} is not a safetensors file: {error}") from error
     if "generator" not in header:
         raise TrainingError(f"{path} holds no generator configuration")
+    return weights, header
+
+
+def generator_metadata(path: Path) -> dict[str, str]:
+    """What save_generator was given beside the weights; TrainingError as load_generator."""
+    return _read(path)[1]
+
+
+def load_generator(path: Path, image_size: int | None = None) -> Generator:
+    """Generator in evaluation mode from a file of save_generator.
+
+    image_size: build it at another resolution and grow it from the file's weights.
+    Raises TrainingError where the file is missing or is not a generator's.
+    """
+    weights, header = _read(path)
     config = GeneratorConfig.from_dict(json.loads(header["generator"]))
     generator = Generator(config)
     generator.load_state_dict(weights, strict=True)

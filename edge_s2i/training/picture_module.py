@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
 from edge_s2i.losses.adversarial import adversarial_losses, r1_penalty
 from edge_s2i.losses.contrastive_picture import contrastive_picture_loss
@@ -342,5 +343,7 @@ class PictureModule(lightning.LightningModule):
         """Writes the EMA generator as safetensors with its configuration (load_generator reads it)."""
         average = self.ema.average
         assert isinstance(average, Generator)
-        save_generator(Path(path), average, {"stage": "picture", "step": str(self.global_step)})
+        data: PictureData = self.trainer.datamodule  # type: ignore[attr-defined]
+        pack = Pack.open(data.pack_folder).fingerprint()
+        save_generator(Path(path), average, {"stage": "picture", "step": str(self.global_step), "pack": pack})
         return Path(path)
