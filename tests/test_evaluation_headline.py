@@ -35,6 +35,13 @@ def test_headline_holds_figures_chance_and_ceiling() -> None:
     assert scores["classifier on real pictures"] == {"top1": 0.75, "top5": 1.0}
 
 
+def test_validation_is_no_score() -> None:
+    measured = report()
+    measured["splits"]["val"] = measured["splits"]["human-en"] | {"clips": 7}
+    assert headline(measured) == headline(report())
+    assert headline(measured | {"limit": 10})["limit"] == 10  # figures of fewer clips say so
+
+
 def test_recording_changes_the_scores_and_nothing_else(own_bundle: Path) -> None:
     before = read_bundle(own_bundle)
     record(report(), own_bundle)

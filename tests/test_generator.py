@@ -86,6 +86,23 @@ def test_memory_answers_with_the_slot_whose_key_it_heard_and_mixes_in_doubt() ->
         memory.place_keys(keys[:4])
 
 
+def test_latents_choose_among_readings_as_often_as_they_are_likely() -> None:
+    random = torch.Generator().manual_seed(1)
+    config = replace(SMALL, embedding_dim=256, latent_dim=64, concepts=40, sharpness=2000.0)
+    temperature = 0.02
+    memory = Generator(config.with_doubt_of(temperature)).mapping.memory
+    keys = F.normalize(torch.randn(40, 256, generator=random), dim=1)
+    memory.place_keys(keys)
+    word = F.normalize(keys[0] + 0.97 * keys[1], dim=0)
+    likely = torch.softmax(keys @ word / temperature, dim=0)
+    assert 0.55 < likely[0] < 0.8
+    with torch.no_grad():
+        latents = torch.randn(4000, 64, generator=random)
+        read = torch.cdist(memory(word.expand(4000, -1), latents), memory.values.weight.T * VALUE_GAIN).argmin(1)
+    share = torch.bincount(read, minlength=40) / 4000
+    assert (share - likely).abs().max() < 0.1
+
+
 def test_white_keeps_a_gradient_while_training() -> None:
     generator = Generator(SMALL).train()
     with torch.no_grad():
@@ -98,7 +115,7 @@ def test_gradient_reaches_every_parameter() -> None:
     generator = Generator(SMALL).train()
     generator(*inputs(SMALL, 4)).square().sum().backward()
     missing = [name for name, value in generator.named_parameters() if value.grad is None or not value.grad.any()]
-    assert missing == ["mapping.memory.keys.weight", "mapping.memory.doubt.weight"]  # given, not learned
+    assert missing == ["mapping.memory.keys.weight", "mapping.memory.wander.weight"]  # given, not learned
 
 
 @pytest.mark.parametrize(

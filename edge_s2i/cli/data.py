@@ -1,5 +1,6 @@
 """`edge-s2i data`: building packs of speech and pictures, and looking at them."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +24,7 @@ VoicesFrom = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Same seed, same bytes.")]
 HeldOut = Annotated[str, typer.Option(help="Language whose human recordings are only for tests.")]
-Languages = Annotated[str | None, typer.Option(help="Languages of the speech, separated by commas [default: all].")]
+Languages = Annotated[str | None, typer.Option(help="Languages of the speech, separated by commas; all if not given.")]
 Sets = Annotated[str, typer.Option(help="Emoji sets, separated by commas.")]
 Symbols = Annotated[bool, typer.Option(help="Also the emoji of the symbols group.")]
 Variants = Annotated[bool, typer.Option(help="Also gendered, family and right-facing emoji.")]
@@ -110,14 +111,22 @@ def everything(
 def manifest(
     file: Annotated[Path, typer.Argument(help="CSV or JSON lines: audio, picture, concept [, language, ...].")],
     out: Out,
-    seed: Seed = 0,
-    held_out_language: HeldOut = "es",
+    seed: Annotated[int, typer.Option(help="Draws who is held out, where no split is given.")] = 0,
+    held_out_language: Annotated[
+        str | None, typer.Option(help="Language whose recordings are only for tests; none if not given.")
+    ] = None,
     jobs: Jobs = 1,
 ) -> None:
     """A pack of your own pairs: columns audio, picture, concept [, language, speaker, caption, split]."""
     from edge_s2i.data.user_manifest import build_from_manifest
 
-    _with_progress(lambda progress: build_from_manifest(file, out, seed, held_out_language, jobs, progress))
+    built = _with_progress(lambda progress: build_from_manifest(file, out, seed, held_out_language, jobs, progress))
+    if not any(clip["split"] == "val" for clip in built.clips):
+        print(
+            "edge-s2i: no clip is of split val, and `edge-s2i export` will refuse a pack without; write val into a "
+            "`split` column for some lines, or name more speakers in a `speaker` column, and build again",
+            file=sys.stderr,
+        )
 
 
 @app.command()
@@ -173,8 +182,8 @@ def _build(
     _with_progress(lambda progress: build(options, progress))
 
 
-def _with_progress(run: "Callable[[Progress], BuiltPack]") -> None:
-    """Runs a build under progress bars and prints what it made."""
+def _with_progress(run: "Callable[[Progress], BuiltPack]") -> "BuiltPack":
+    """Runs a build under progress bars, prints what it made, and draws the contact sheet."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -185,6 +194,8 @@ def _with_progress(run: "Callable[[Progress], BuiltPack]") -> None:
         TimeRemainingColumn,
     )
 
+    from edge_s2i.data.contact_sheet import write_contact_sheet
+    from edge_s2i.data.pack import Pack
     from edge_s2i.data.summary import clip_table, picture_table
 
     console = Console()
@@ -216,3 +227,8 @@ def _with_progress(run: "Callable[[Progress], BuiltPack]") -> None:
         f"{counts['concepts']:,} concepts, {counts['pictures']:,} pictures, {counts['clips']:,} clips "
         f"({counts['hours']:.1f} h) in {built.pack}"
     )
+    sheet = built.pack / "contact_sheet.png"
+    write_contact_sheet(Pack.open(built.pack), sheet)
+    again = f"edge-s2i data show {built.pack} -o FILE --seed 1"
+    console.print(f"contact sheet: {sheet}; of other concepts: {again}", soft_wrap=True, markup=False)
+    return built

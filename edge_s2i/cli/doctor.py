@@ -14,24 +14,13 @@ from typing import Annotated
 
 import typer
 
+from edge_s2i.cli.extras import EXTRAS, install_command
 from edge_s2i.errors import EdgeS2IError
 
 _OLDEST_PYTHON = (3, 11)
-_PIP_EXTRA = "in the source folder: pip install -c constraints.txt '.[{}]'"
 
-# Import name to distribution name, by what each is needed for.
+# Import name to distribution name; those of the extras are in edge_s2i.cli.extras.
 _BASE = {"numpy": "numpy", "soundfile": "soundfile", "soxr": "soxr", "PIL": "pillow", "rich": "rich"}
-_EXTRAS = {
-    "train": {
-        "torch": "torch",
-        "torchaudio": "torchaudio",
-        "lightning": "lightning",
-        "jsonargparse": "jsonargparse",
-        "scipy": "scipy",
-        "resvg_py": "resvg-py",
-    },
-    "export": {"onnx": "onnx", "onnxscript": "onnxscript"},
-}
 _VOICES = {"espeak-ng": "espeak-ng", "flite": "flite", "festival": "festival"}  # program to system package
 
 
@@ -73,9 +62,10 @@ def examine() -> Iterator[Check]:
         yield _package("device", module, distribution, f"pip install {distribution}", "broken")
     yield from _engines()
     yield _default_bundle()
-    for extra, packages in _EXTRAS.items():
+    for extra, packages in EXTRAS.items():
+        remedy = f"in the source folder: {install_command(extra)}"
         for module, distribution in packages.items():
-            yield _package(extra, module, distribution, _PIP_EXTRA.format(extra), "absent")
+            yield _package(extra, module, distribution, remedy, "absent")
     for program, package in _VOICES.items():
         path = shutil.which(program)
         if path:
@@ -136,10 +126,12 @@ def _default_bundle() -> Check:
 
 def _show(checks: list[Check]) -> None:
     from rich.console import Console
+    from rich.markup import escape  # or '.[train]' would be a style
     from rich.table import Table
 
     colours = {"ok": "green", "absent": "yellow", "broken": "red"}
     table = Table("for", "what", "state", "found", "to install")
+    table.columns[1].overflow = "fold"  # lite0 and lite1 differ at the end
     previous = ""
     for check in checks:
         if check.area != previous and previous:
@@ -147,7 +139,7 @@ def _show(checks: list[Check]) -> None:
         area = check.area if check.area != previous else ""
         previous = check.area
         colour = colours[check.state]
-        table.add_row(area, check.name, f"[{colour}]{check.state}[/]", check.detail, check.remedy)
+        table.add_row(area, check.name, f"[{colour}]{check.state}[/]", escape(check.detail), escape(check.remedy))
     console = Console()
     console.print(table)
     broken = [check for check in checks if check.state == "broken"]

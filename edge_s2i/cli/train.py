@@ -6,7 +6,7 @@ USAGE = """\
 Usage: edge-s2i train speech|picture [OPTIONS]
 
   speech   trains the speech encoder and the space it shares with pictures
-  picture  trains the generator, with the speech encoder frozen
+  picture  trains the generator, beside the speech stage or on its embeddings
 
 Options are those of LightningCLI over the stage's committed configuration:
   --print_config            show the whole configuration and stop

@@ -18,6 +18,7 @@ from edge_s2i.data.planning import (
     with_splits,
 )
 from edge_s2i.data.records import Clip, Picture, Source
+from edge_s2i.data.rendering import require_renderer
 from edge_s2i.data.shards import SHARD_SIZE, STATE_FOLDER, ShardResult, make_shards
 from edge_s2i.data.synthesis.registry import ENGINES
 from edge_s2i.data.whole_files import sha256_of, to_json, write_text
@@ -67,7 +68,7 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
     if options.content not in ("stamps", "pictures", "all"):
         raise DataError(f"cannot build {options.content!r}; choose stamps, pictures, all, or manifest FILE")
     _check_options(options)
-    prepare_folder(options.out)
+    check_folder(options.out)
     sources: list[Source] = []
     inventory = Inventory()
     if options.content in ("stamps", "all"):
@@ -81,6 +82,10 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
         sources += _add_emoji(inventory, options, progress)
 
     engines, absent = _engines(options)
+    ready = [(place.stem, list(ready_voices.read_set(place))) for place in ready_voices.find_sets(options.voices_from)]
+    require_renderer(inventory.pictures)
+    prepare_folder(options.out)  # nothing that was given is wrong: an earlier pack may go
+
     results = _make(options, "pictures", with_splits(inventory.pictures), {}, progress)
     training: dict[str, list[str]] = {}
     for record in _records(results):
@@ -97,12 +102,11 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
     )
     if options.content in ("stamps", "all"):
         planner.add_recordings(fetching.STAMPS_PACKAGE)
-    for place in ready_voices.find_sets(list(options.voices_from)):
-        clips = list(ready_voices.read_set(place))
-        planner.add_ready(clips, place.stem)
+    for name, clips in ready:
+        planner.add_ready(clips, name)
         licence = ", ".join(sorted({clip.licence for clip in clips})) or "unknown"
         spoken_by = ", ".join(sorted({clip.engine for clip in clips}))
-        sources.append(Source(place.stem, "", licence, f"ready speech synthesized with {spoken_by}"))
+        sources.append(Source(name, "", licence, f"ready speech synthesized with {spoken_by}"))
     if engines:
         planner.add_synthesis(options.voices, list(engines))
     for name in sorted({clip.engine for clip in planner.clips if clip.voice is not None}):
@@ -199,19 +203,27 @@ def _make(
     return make_shards(options.out, kind, items, options.jobs, versions, tick, options.shard_size)
 
 
+def check_folder(out: Path) -> None:
+    """Refuses a file in the pack's place, and a folder with other things in it; changes nothing."""
+    if out.is_file():
+        raise DataError(f"{out} is a file; give a folder for the pack")
+    try:
+        contents = {path.name for path in out.iterdir()} if out.exists() else set()
+    except OSError as error:
+        raise DataError(f"{out} cannot be read ({error.strerror or error}); give a folder that can") from error
+    if contents and not contents & {STATE_FOLDER, "manifest.json"}:
+        raise DataError(f"{out} is not empty and holds no pack; give a new folder")
+
+
 def prepare_folder(out: Path) -> None:
-    """Makes the pack's folder; a folder with other things in it is refused."""
+    """Makes the pack's folder, or an earlier pack's an unfinished one: to be called when all input is checked."""
+    check_folder(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        contents = {path.name for path in out.iterdir()}
-        if contents and not contents & {STATE_FOLDER, "manifest.json"}:
-            raise DataError(f"{out} is not empty and holds no pack; give a new folder")
         (out / STATE_FOLDER).mkdir(exist_ok=True)
         (out / "manifest.json").unlink(missing_ok=True)  # until the new build is whole, there is no pack here
         for kind in ("pictures", "speech"):
             (out / kind).mkdir(exist_ok=True)
-    except FileExistsError as error:
-        raise DataError(f"{out} is a file; give a folder for the pack") from error
     except OSError as error:
         raise DataError(f"{out} cannot be written ({error.strerror or error}); give a folder that can") from error
 
@@ -223,7 +235,7 @@ def finish_pack(
     speech: Sequence[ShardResult],
     sources: Sequence[Source],
     seed: int,
-    held_out_language: str,
+    held_out_language: str | None,
     dropped: Mapping[str, int],
     absent: Mapping[str, str],
 ) -> BuiltPack:

@@ -4,6 +4,7 @@ The cache holds every clip's unnormalized log-mel as 8-bit numbers in one memory
 waveforms' size and nothing left to decode; it is made once a pack, beside it, in `cache/`.
 """
 
+import hashlib
 import io
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -73,6 +74,22 @@ class LogMelCache:
         frames = np.memmap(frames_path, np.uint8, "r").reshape(-1, MEL_BANDS)
         fields = ("offsets", "lengths", "concept", "split", "language", "speaker", "human")
         return cls(frames, **{name: index[name] for name in fields})
+
+    def of_split(self, split: str) -> np.ndarray:
+        """Numbers of the clips of `split`, (N,) int64, without those whose sound training has too.
+
+        A corpus may hold one recording under several names, and splits are drawn by name.
+        """
+        clips = np.flatnonzero(self.split == split)
+        if split == "train":
+            return clips
+        alike = (self.split == "train") & np.isin(self.lengths, self.lengths[clips])
+        trained = {self._digest(clip) for clip in np.flatnonzero(alike)}
+        return np.array([clip for clip in clips if self._digest(clip) not in trained], np.int64)
+
+    def _digest(self, clip: np.integer) -> bytes:
+        frames = self.frames[self.offsets[clip] : self.offsets[clip] + self.lengths[clip]]
+        return hashlib.sha256(frames.tobytes()).digest()
 
     def batch(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Codes (B, T, MEL_BANDS) uint8 of `clips`, padded at the end with each clip's quietest frame, and lengths."""

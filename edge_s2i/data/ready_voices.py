@@ -2,7 +2,7 @@
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class ReadyClip:
     licence: str
 
 
-def find_sets(places: list[Path]) -> list[Path]:
+def find_sets(places: Sequence[Path]) -> list[Path]:
     """Tars and folders with a manifest, at `places` or up to two levels below; a folder beats its tar."""
     found: dict[str, Path] = {}
     for place in places:

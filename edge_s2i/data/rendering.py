@@ -1,6 +1,7 @@
 """Art of any kind to the one form that models see: 128 x 128 RGB on white, aspect kept, WebP."""
 
 import io
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -17,6 +18,12 @@ _OVERSAMPLING = 2  # vector art is drawn at twice the size and reduced: cleaner 
 
 class UnfitPictureError(Exception):
     """Why a picture is left out, in a word or two for the summary."""
+
+
+def require_renderer(pictures: Iterable[Picture]) -> None:
+    """Imports what draws SVG if any picture is one: ModuleNotFoundError before a build, not in the middle of it."""
+    if any(isinstance(picture.art, str) or picture.art.path.suffix.lower() == ".svg" for picture in pictures):
+        import resvg_py  # noqa: F401
 
 
 def render(picture: Picture) -> bytes:

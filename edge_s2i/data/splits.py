@@ -1,4 +1,4 @@
-"""Who is heard in training and who only in tests. Splits depend on names alone, never on the seed.
+"""Who is heard in training and who only in tests. Splits depend on names alone, never on the seed, save a user's own.
 
 Human speech: all English recordings and all recordings of one held-out language are test only (`human-en`,
 `human-es`); of the other languages' volunteers, about one speaker each, 4 % of the recordings are kept for
@@ -40,8 +40,13 @@ def picture_split(key: str, pictures_of_concept: int) -> str:
 def human_split(language: str, name: str, held_out_language: str) -> str:
     """`name` is the stamp that the recording says, so that two languages hold out different words."""
     if language in ("en", held_out_language):
-        return f"human-{language}"
+        return held_out_split(language)
     return _by_share(draw("human", language, name), TEST_HUMAN, HUMAN_TEST_SHARE, HUMAN_VAL_SHARE)
+
+
+def held_out_split(language: str) -> str:
+    """Split of the people who speak a language that is heard of people only in tests."""
+    return f"human-{language}"
 
 
 def voice_split(speaker: str, timbre: str | None = None) -> str:
@@ -57,6 +62,7 @@ def _by_share(value: float, test: str, test_share: float, val_share: float) -> s
     return VAL if value < test_share + val_share else TRAIN
 
 
-def own_split(language: str, name: str) -> str:
+def own_split(language: str, name: str, seed: int = 0) -> str:
     """Split of a user's own recording, 8 % `test-human`, 3 % `val`; `name`: the speaker, if one is named."""
-    return _by_share(draw("own", language, name), TEST_HUMAN, VOICE_TEST_SHARE, VOICE_VAL_SHARE)
+    drawn = draw("own", language, name, *([seed] if seed else []))  # seed 0 splits as before there was a seed
+    return _by_share(drawn, TEST_HUMAN, VOICE_TEST_SHARE, VOICE_VAL_SHARE)

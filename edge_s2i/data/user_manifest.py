@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_s2i.data import splits
-from edge_s2i.data.building import BuiltPack, Progress, finish_pack, prepare_folder
+from edge_s2i.data.building import BuiltPack, Progress, check_folder, finish_pack, prepare_folder
 from edge_s2i.data.captions import concept_id, spoken_text
 from edge_s2i.data.hashing import draw, short_hash
 from edge_s2i.data.records import Clip, Concept, FileSlice, Picture, Source
+from edge_s2i.data.rendering import require_renderer
 from edge_s2i.data.shards import SHARD_SIZE, make_shards
 from edge_s2i.data.whole_files import sha256_of
 from edge_s2i.errors import DataError
@@ -42,14 +43,24 @@ def build_from_manifest(
     file: Path,
     out: Path,
     seed: int = 0,
-    held_out_language: str = "es",
+    held_out_language: str | None = None,
     jobs: int = 1,
     progress: Progress = lambda *_: None,
     shard_size: int = SHARD_SIZE,
 ) -> BuiltPack:
-    """Builds a pack from `file`. A bad row is a DataError that names its line, before anything is written."""
+    """Builds a pack from `file`. A bad row is a DataError that names its line, before anything is written.
+
+    What a row gives no split is split by hash: `seed` draws who is held out, and speech in `held_out_language` is for
+    tests only, as split human-<language>.
+    """
     rows = read_rows(file)
-    prepare_folder(out)
+    if held_out_language is not None:
+        held_out_language = _language(held_out_language, "--held-out-language")
+        if held_out_language not in (there := sorted({row.language for row in rows})):
+            raise DataError(
+                f"--held-out-language {held_out_language}: {file} has no line in it; there are {', '.join(there)}"
+            )
+    check_folder(out)
     concepts: dict[str, Concept] = {}
     pictures: dict[Path, Picture] = {}
     clips: dict[str, Clip] = {}
@@ -81,13 +92,15 @@ def build_from_manifest(
             language=row.language,
             speaker=row.speaker,
             engine="human",
-            split=row.split or _split(row),
+            split=row.split or _split(row, seed, held_out_language),
             source=file.name,
             licence=LICENCE,
             picture=pictures[row.picture].key,
             human=True,
             recording=_slice(row.audio),
         )
+    require_renderer(pictures.values())
+    prepare_folder(out)
     drawn = make_shards(
         out,
         "pictures",
@@ -186,9 +199,7 @@ def _checked(file: Path, number: int, raw: dict[str, Any]) -> Row:
             raise DataError(f"{where} has no {name}; every line needs {', '.join(REQUIRED)}")
     if not concept_id(values["concept"]):
         raise DataError(f"{where}: the concept {values['concept']!r} has no letters or digits; name it in words")
-    language = (values["language"] or "en").lower()[:2]
-    if not (len(language) == 2 and language.isalpha()):
-        raise DataError(f"{where}: the language {values['language']!r} is not a code such as en, es or pt_BR")
+    language = _language(values["language"] or "en", f"{where}: the language")
     if values["split"] and values["split"] not in SPLITS:
         raise DataError(f"{where}: the split {values['split']!r} is unknown; give {', '.join(SPLITS)}, or nothing")
     paths = {}
@@ -209,10 +220,20 @@ def _checked(file: Path, number: int, raw: dict[str, Any]) -> Row:
     )
 
 
-def _split(row: Row) -> str:
+def _language(code: str, where: str) -> str:
+    """The two letters that clips carry of a code such as pt_BR; DataError begins with `where`."""
+    language = code.strip().lower()[:2]
+    if not (len(language) == 2 and language.isalpha()):
+        raise DataError(f"{where} {code!r} is not a code such as en, es or pt_BR")
+    return language
+
+
+def _split(row: Row, seed: int, held_out_language: str | None) -> str:
     """With speakers named, whole speakers are held out; with none, single recordings are."""
+    if row.language == held_out_language:
+        return splits.held_out_split(row.language)
     name = row.audio.name if row.speaker == f"human-{row.language}" else row.speaker
-    return splits.own_split(row.language, name)
+    return splits.own_split(row.language, name, seed)
 
 
 def _slice(path: Path) -> FileSlice:

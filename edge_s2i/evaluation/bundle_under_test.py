@@ -79,12 +79,7 @@ class BundleUnderTest:
             refusals,
         )
 
-    def draw(self, embeddings: np.ndarray, seeds: Sequence[int], styles: Sequence[str]) -> Iterable[np.ndarray]:
-        """One (H, W, 3) uint8 picture of each embedding (N, D), with its own seed and style."""
-        for embedding, seed, style in zip(embeddings, seeds, styles, strict=True):
+    def draw(self, embeddings: np.ndarray, seed: int, styles: Sequence[str]) -> Iterable[np.ndarray]:
+        """The first (H, W, 3) uint8 picture of `seed` of each embedding (N, D), in its own style."""
+        for embedding, style in zip(embeddings, styles, strict=True):
             yield self._speech_to_picture.paint(embedding, seed=seed, style=style)[0]
-
-
-def clip_seed(seed: int, key: str) -> int:
-    """The seed of one clip's picture: the same whichever other clips are drawn."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{key}".encode()).digest()[:4])

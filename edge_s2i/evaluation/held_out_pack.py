@@ -111,7 +111,33 @@ class HeldOutPack:
 
     @cached_property
     def clips(self) -> tuple[Clip, ...]:
-        """All clips that were held out of training, sorted by key."""
+        """All clips that were held out of training, sorted by key.
+
+        A corpus may hold one recording under several names, and splits are drawn by name: a clip whose bytes are a
+        training clip's too is left out here, and counted in `repeats`.
+        """
+        return tuple(clip for clip in self._named_held_out if clip.key not in self._repeated)
+
+    @property
+    def repeats(self) -> int:
+        """How many clips of held-out splits were left out, because training has the same bytes."""
+        return len(self._repeated)
+
+    @cached_property
+    def _repeated(self) -> frozenset[str]:
+        trained: dict[tuple[str, int], list[_Stored]] = {}
+        for _, info, stored in self._entries("speech", Clip):
+            if info["split"] == TRAIN_SPLIT:
+                trained.setdefault((info["language"], stored.size), []).append(stored)
+        return frozenset(
+            clip.key
+            for clip in self._named_held_out
+            if (alike := trained.get((clip.language, clip.stored.size)))
+            and any(other.read() == content for content in [clip.stored.read()] for other in alike)
+        )
+
+    @cached_property
+    def _named_held_out(self) -> tuple[Clip, ...]:
         found = [
             Clip(
                 key=key,

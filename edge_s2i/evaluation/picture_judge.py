@@ -1,6 +1,6 @@
 """Names pictures by frozen features, beside what real pictures reach, and holds the real ones."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from edge_s2i.evaluation.picture_features import Progress, RealPictureFeatures
 
 TRAINING_VIEWS = 2  # augmented views of each training picture to fit the head on, beside the plain one
 CEILING_VIEW = 1000  # number of the augmented view that no head is ever fitted on
-FEW_OF_A_STYLE = 50  # fewer real pictures of a style are no reference for fidelity: all styles are taken
+FEW_OF_A_STYLE = 50  # fewer real pictures of a style are no reference for fidelity: all drawn styles are taken
 
 
 @dataclass(frozen=True)
 class RealReference:
-    """Real pictures to compare with: pooled features (P, D), their concepts, and their style (None: all)."""
+    """Real pictures to compare with: pooled features (P, D), their concepts, and their style (None: several)."""
 
     features: np.ndarray
     concepts: frozenset[str]
@@ -100,11 +100,12 @@ class PictureJudge:
         """The style of one of the pack's pictures, by its key; None for a key that is not there."""
         return self._styles.get(picture)
 
-    def reference(self, style: str | None) -> RealReference:
-        """Real pictures in `style`, or of all styles for None and for a style with too few."""
-        chosen = np.array([style is None or own == style for own in self._styles.values()], bool)
-        if chosen.sum() < FEW_OF_A_STYLE:
-            style, chosen = None, np.ones(len(chosen), bool)
+    def reference(self, style: str | None, drawn: Sequence[str]) -> RealReference:
+        """Real pictures in `style`, or in any of the `drawn` styles for None and for a style with too few."""
+        styles = np.array(list(self._styles.values()))
+        chosen = styles == style
+        if style is None or chosen.sum() < FEW_OF_A_STYLE:
+            style, chosen = None, np.isin(styles, list(drawn))
         return RealReference(self._pooled[chosen], frozenset(self._concepts[chosen].tolist()), style)
 
     def _accuracy(self, features: np.ndarray, concepts: np.ndarray) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edge_s2i.evaluation import efficientnet_lite, fidelity
-from edge_s2i.evaluation.bundle_under_test import BundleUnderTest, clip_seed
+from edge_s2i.evaluation.bundle_under_test import BundleUnderTest
 from edge_s2i.evaluation.picture_judge import PictureJudge, RealReference
 from edge_s2i.evaluation.speech_scores import HeardSplit, interval
 
@@ -19,7 +19,8 @@ Progress = Callable[[Iterable, str, int], Iterable]
 class PictureScores:
     """Draws from clips and prototypes, has the pictures named, and compares them with real ones.
 
-    style: of the pictures drawn; None draws each clip in the style of the picture it was paired with.
+    style: of the pictures drawn; None draws each clip in the style of the picture it was paired with. seed: of the
+    drawing, as a user would give it: 0 draws the likeliest reading.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class PictureScores:
         self._style = style
         self._seed = seed
         self._progress = progress
-        self._reference = judge.reference(style)
+        self._reference = judge.reference(style, bundle.manifest.styles)
 
     def describe(self) -> dict[str, Any]:
         """The classifier with its ceiling, and the real pictures that fidelity is measured against."""
@@ -60,7 +61,7 @@ class PictureScores:
         clips = [split.clips[i] for i in heard]
         pictures = self._bundle.draw(
             split.heard.embeddings[heard],
-            [clip_seed(self._seed, clip.key) for clip in clips],
+            self._seed,
             [self._style_for(clip.picture) for clip in clips],
         )
         drawn = judge.features(self._progress(pictures, f"drawing {split.name}", len(clips)))
@@ -88,7 +89,7 @@ class PictureScores:
         style = self._style_for(None)
         pictures = self._bundle.draw(
             self._bundle.prototypes,
-            [clip_seed(self._seed, concept) for concept in concepts],
+            self._seed,
             [style] * len(concepts),
         )
         drawn = self._judge.features(self._progress(pictures, "drawing prototypes", len(concepts)))

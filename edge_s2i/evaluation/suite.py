@@ -138,6 +138,7 @@ def evaluate(
             "seed": pack.manifest.get("seed"),
             "concepts": len(pack.concepts),
             "held_out_language": pack.manifest.get("held_out_language"),
+            "clips_left_out_as_training_has_them": pack.repeats,
         },
         "splits": reports,
         "unknown_sounds": score_unknown(unknown),

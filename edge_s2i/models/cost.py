@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 @dataclass
 class Cost:
-    """parameters: trained numbers. macs: multiply-accumulates of one forward pass, batch 1. operators: layer kind ->
-    MACs. layers: (name, kind, MACs) in the order they ran."""
+    """parameters: stored numbers, trained or given. macs: multiply-accumulates of one forward pass, batch 1.
+    operators: layer kind -> MACs. layers: (name, kind, MACs) in the order they ran."""
 
     parameters: int = 0
     macs: int = 0

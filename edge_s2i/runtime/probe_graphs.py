@@ -9,7 +9,7 @@ import numpy as np
 from edge_s2i.errors import BackendError
 from edge_s2i.runtime.backends import LiteRtBackend, OnnxBackend
 
-# ONNX IR 8, opset 17; tests/test_probe_graphs.py builds the same bytes.
+# ONNX IR 8, opset 17; tests/test_backends.py builds the same bytes.
 DOUBLE_ONNX = base64.b64decode(
     "CAg6OgoOCgF4CgF4EgF5IgNBZGQSBmRvdWJsZVoPCgF4EgoKCAgBEgQKAggCYg8KAXkSCgoICAESBAoCCAJCBAoAEBE="
 )

@@ -1,1 +1,1 @@
-"""Training in two stages: `speech` (encoder and shared space), then `picture` (generator on cached embeddings)."""
+"""Training in two stages: `speech` (encoder and shared space), then `picture` (generator, with or without speech)."""

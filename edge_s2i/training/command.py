@@ -9,13 +9,14 @@ from pathlib import Path
 from edge_s2i.errors import EdgeS2IError, TrainingError
 
 STAGES = ("speech", "picture")
+_FOLDER_FLAG = "--trainer.default_root_dir"
 
 
 def train(stage: str, arguments: list[str]) -> None:
     """Trains `stage`; `arguments` are LightningCLI's (`--data.pack`, `--print_config`, `--ckpt_path` ...).
 
-    The run's folder is `--trainer.default_root_dir` (runs/<stage> unless given). `--resume` goes on from its
-    last checkpoint. Raises TrainingError on what can be known to be wrong before the first step.
+    The run's folder is `--trainer.default_root_dir`, else what a `--config` says of it, else runs/<stage>. `--resume`
+    goes on from its last checkpoint. Raises TrainingError on what can be known to be wrong before the first step.
     """
     if stage not in STAGES:
         raise TrainingError(f"there is no training stage {stage!r}; stages are {' and '.join(STAGES)}")
@@ -31,6 +32,7 @@ def train(stage: str, arguments: list[str]) -> None:
     torch.set_float32_matmul_precision("high")
     arguments = list(arguments)
     run = _run_folder(stage, arguments)
+    arguments.append(f"{_FOLDER_FLAG}={run}")  # last, and so what LightningCLI obeys too, whatever a --config says
     if "--resume" in arguments:
         arguments.remove("--resume")
         last = run / "checkpoints" / "last.ckpt"
@@ -74,13 +76,30 @@ def train(stage: str, arguments: list[str]) -> None:
 
 
 def _run_folder(stage: str, arguments: list[str]) -> Path:
-    flag = "--trainer.default_root_dir"
-    for position, argument in enumerate(arguments):
-        if argument.startswith(f"{flag}="):
-            return Path(argument.partition("=")[2])
-        if argument == flag and position + 1 < len(arguments):
-            return Path(arguments[position + 1])
-    return Path(os.environ.get("EDGE_S2I_RUNS", "runs")) / stage
+    """The command line goes before any file that it names, and a later one before an earlier."""
+    given = configured = None
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, equals, value = argument.partition("=")
+        value = value if equals else following
+        if flag == _FOLDER_FLAG:
+            given = value
+        elif flag in ("-c", "--config", "--trainer"):
+            configured = _configured_folder(Path(value), flag == "--trainer") or configured
+    return Path(given or configured or Path(os.environ.get("EDGE_S2I_RUNS", "runs")) / stage)
+
+
+def _configured_folder(config: Path, of_trainer: bool) -> str | None:
+    """What a configuration file, of everything or of the trainer alone, says of the run's folder.
+
+    LightningCLI will say what is wrong with the file.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        return (content if of_trainer else content["trainer"])["default_root_dir"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return None
 
 
 def _stage_parts(stage: str) -> tuple[type, type, list]:

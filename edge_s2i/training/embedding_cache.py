@@ -74,7 +74,7 @@ class EmbeddingCache:
 
         path = Path(path)
         if not path.is_file():
-            raise TrainingError(f"no speech embeddings at {path}; train the speech stage and cache them first")
+            raise TrainingError(f"no speech embeddings at {path}; the speech stage writes them at its end")
         try:
             with safe_open(path, framework="pt") as file:
                 header = file.metadata() or {}

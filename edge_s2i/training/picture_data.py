@@ -182,6 +182,7 @@ class PictureData(lightning.LightningDataModule):
         pack: folder of the data pack.
         embeddings: file of cached speech embeddings (EmbeddingCache). Without one each concept is told by a random code
             in its prototype's place: drawing can be learned before, or beside, hearing.
+        embedding_dim: width of those codes; it must be the speech encoder's.
         image_size: side in px; must agree with the generator's.
         batch_size: pictures a step on each device.
         steps_per_epoch: an epoch is a number of steps; checkpoints and validation come once an epoch.

@@ -1,4 +1,4 @@
-"""Stage two: the generator draws what was said, with the speech encoder's embeddings given.
+"""Stage two: the generator draws what was said, from the speech encoder's embeddings or a code for each concept.
 
 In this corpus a concept and a style fix nearly one drawing, so training starts as a regression (pixels and frozen
 features), which finds shapes and colours at a GAN step's fraction of the price, and the adversary joins for sharpness.
@@ -22,7 +22,13 @@ from edge_s2i.losses.contrastive_picture import contrastive_picture_loss
 from edge_s2i.losses.perceptual import FeatureDistance, multiscale_l1
 from edge_s2i.models.discriminator import ProjectedDiscriminator
 from edge_s2i.models.ema import ExponentialMovingAverage
-from edge_s2i.models.generator import Generator, GeneratorConfig, load_generator, save_generator
+from edge_s2i.models.generator import (
+    Generator,
+    GeneratorConfig,
+    generator_metadata,
+    load_generator,
+    save_generator,
+)
 from edge_s2i.models.image_features import load_image_features
 from edge_s2i.models.picture_tower import PictureTower
 from edge_s2i.training.augmentation_picture import PictureAugmentation, PictureAugmentationConfig
@@ -65,7 +71,8 @@ class PictureModule(lightning.LightningModule):
         lr_warmup_steps: linear rise of both.
         gradient_clip: largest gradient norm of either network.
         ema_decay: of the weights that are evaluated and shipped.
-        init_from: generator weights (safetensors of an earlier run) to start from; a lower resolution is grown.
+        init_from: generator weights (safetensors of an earlier run on the same pack) to start from; a lower resolution
+            is grown.
         speech_weights: the speech stage's weights; their picture tower judges the contrastive term.
         discriminator_width: channels of the projected features and heads.
         compile: compile the generator with torch.compile.
@@ -145,13 +152,18 @@ class PictureModule(lightning.LightningModule):
             )
         self.generator = Generator(config)
         if self.init_from is not None:
+            learned_on = generator_metadata(Path(self.init_from)).get("pack")
+            if learned_on is not None and learned_on != Pack.open(data.pack_folder).fingerprint():
+                raise TrainingError(f"{self.init_from} learned the concepts of another pack than {data.pack_folder}")
             start = load_generator(Path(self.init_from))
             self.generator.grow_from(start)
         self.generator.mapping.memory.place_keys(data.examples.prototypes)
         self.ema = ExponentialMovingAverage(self.generator, self.ema_decay)
         tower = self.weights.contrastive > 0
         self.features = load_image_features(pooled=tower)
-        self.picture_tower = self._load_tower() if tower else None
+        if tower and data.embeddings_path is None:
+            raise TrainingError("the contrastive term compares pictures with speech: give --data.embeddings")
+        self.picture_tower = self._load_tower(config.embedding_dim) if tower else None
         self.discriminator = ProjectedDiscriminator(
             {stride: count for stride, count in self.features.channels.items() if stride > 2},
             config.image_size,
@@ -170,13 +182,15 @@ class PictureModule(lightning.LightningModule):
         if self.compile_generator:
             self.generator.compile()
 
-    def _load_tower(self) -> PictureTower:
+    def _load_tower(self, embedding_dim: int) -> PictureTower:
         assert self.speech_weights is not None
+        if not Path(self.speech_weights).is_file():
+            raise TrainingError(f"no speech weights at {self.speech_weights}")
         prefix = "picture_tower."
         with safe_open(self.speech_weights, framework="pt") as file:
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a dict)
             values = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
-        tower = PictureTower(embedding_dim=self.generator_config.embedding_dim)
+        tower = PictureTower(embedding_dim=embedding_dim)
         tower.load_state_dict(values, strict=True)
         return tower.eval().requires_grad_(False)
 

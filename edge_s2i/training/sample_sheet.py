@@ -27,8 +27,9 @@ def tile(rows: list[list[Tensor]], gap: int = 2) -> Image.Image:
 class SampleSheet(lightning.Callback):
     """Every `every` steps writes RUN/sheets/step-NNNNNN.png from the EMA weights.
 
-    A row is a concept said by one held-out voice: for up to `styles` of its pictures the real one and the drawing in
-    that style, then two more latents in the first style. Rows are spread evenly over the concepts and never change.
+    A row is a concept said by one held-out voice, or told by its code: for up to `styles` of its pictures the real one
+    and the drawing in that style, then two more latents in the first style. Rows are spread evenly over the concepts
+    and never change.
     """
 
     def __init__(self, every: int = 500, concepts: int = 16, styles: int = 4) -> None:
@@ -38,12 +39,15 @@ class SampleSheet(lightning.Callback):
         self._plan: tuple[list[list[int]], dict[str, Tensor]] | None = None
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
-        if self.every > 0 and trainer.global_step % self.every == 0 and trainer.is_global_zero:
+        if self._writes(trainer) and trainer.global_step % self.every == 0:
             self.write(trainer, pl_module)
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if self.every > 0 and trainer.is_global_zero:
+        if self._writes(trainer):
             self.write(trainer, pl_module)
+
+    def _writes(self, trainer: lightning.Trainer) -> bool:
+        return self.every > 0 and trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
 
     @torch.no_grad()
     def write(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> Path:

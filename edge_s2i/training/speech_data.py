@@ -133,7 +133,7 @@ class SpeechData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         assert self.cache is not None
-        clips = np.flatnonzero(self.cache.split == "train")
+        clips = self.cache.of_split("train")
         weights = np.where(self.cache.human[clips], self.human_weight, 1.0)
         sampler = ClipBatches(
             self.cache.lengths[clips], weights, self.batch_size, self.steps_per_epoch, self.seed, self.trainer
@@ -143,7 +143,7 @@ class SpeechData(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         """Clips of split val, human and synthetic, shortest first."""
         assert self.cache is not None
-        clips = np.flatnonzero(self.cache.split == "val")
+        clips = self.cache.of_split("val")
         order = np.argsort(self.cache.lengths[clips], kind="stable")
         batches = [order[start : start + 256] for start in range(0, len(order), 256)]
         return DataLoader(ClipDataset(self.cache, clips), sampler=batches, batch_size=None, num_workers=0)
