@@ -107,6 +107,9 @@ def test_a_held_out_clip_that_training_has_under_another_name_is_left_out(tmp_pa
     trained = next(name for name in entries if name.startswith("train.") and name.endswith(".flac"))
     held_out = trained.replace("train.tom", "val.robin")
     entries[held_out] = entries[trained]
+    for name in (trained, held_out):
+        info = name.replace(".flac", ".json")
+        entries[info] = entries[info].replace(b'"human": false', b'"human": true')
     with tarfile.open(shard, "w") as archive:
         for name, content in entries.items():
             member = tarfile.TarInfo(name)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from edge_s2i.audio import read_audio
+from edge_s2i.audio import log_mel, read_audio
+from edge_s2i.data.log_mel_cache import encode_log_mel
 from edge_s2i.data.pack import Pack
 from edge_s2i.errors import AudioError, DataError
 
@@ -50,6 +51,7 @@ class Clip:
     speaker: str
     engine: str
     human: bool
+    seconds: float
     split: str
     picture: str | None
     stored: _Stored
@@ -113,31 +115,42 @@ class HeldOutPack:
     def clips(self) -> tuple[Clip, ...]:
         """All clips that were held out of training, sorted by key.
 
-        A corpus may hold one recording under several names, and splits are drawn by name: a clip whose bytes are a
-        training clip's too is left out here, and counted in `repeats`.
+        A corpus may hold one recording under several names, and splits are drawn by name: a person's clip that sounds
+        as a training clip does, to the log-mel's digit, is left out here and counted in `repeats`.
         """
-        return tuple(clip for clip in self._named_held_out if clip.key not in self._repeated)
+        return tuple(
+            clip for clip in self._all_clips if clip.split != TRAIN_SPLIT and clip.key not in self._repeated
+        )
 
     @property
     def repeats(self) -> int:
-        """How many clips of held-out splits were left out, because training has the same bytes."""
+        """How many clips of held-out splits were left out, because training has them too."""
         return len(self._repeated)
 
     @cached_property
     def _repeated(self) -> frozenset[str]:
-        trained: dict[tuple[str, int], list[_Stored]] = {}
-        for _, info, stored in self._entries("speech", Clip):
-            if info["split"] == TRAIN_SPLIT:
-                trained.setdefault((info["language"], stored.size), []).append(stored)
+        people = [clip for clip in self._all_clips if clip.human]
+        held_out = [clip for clip in people if clip.split != TRAIN_SPLIT]
+        wanted = {(clip.language, clip.seconds) for clip in held_out}
+        trained: dict[tuple[str, float], list[Clip]] = {}
+        for clip in people:
+            if clip.split == TRAIN_SPLIT and (clip.language, clip.seconds) in wanted:
+                trained.setdefault((clip.language, clip.seconds), []).append(clip)
+        sounds: dict[str, bytes] = {}
+
+        def sound(clip: Clip) -> bytes:
+            if clip.key not in sounds:
+                sounds[clip.key] = encode_log_mel(log_mel(clip.samples())).tobytes()
+            return sounds[clip.key]
+
         return frozenset(
             clip.key
-            for clip in self._named_held_out
-            if (alike := trained.get((clip.language, clip.stored.size)))
-            and any(other.read() == content for content in [clip.stored.read()] for other in alike)
+            for clip in held_out
+            if any(sound(clip) == sound(other) for other in trained.get((clip.language, clip.seconds), ()))
         )
 
     @cached_property
-    def _named_held_out(self) -> tuple[Clip, ...]:
+    def _all_clips(self) -> tuple[Clip, ...]:
         found = [
             Clip(
                 key=key,
@@ -146,12 +159,12 @@ class HeldOutPack:
                 speaker=info["speaker"],
                 engine=info["engine"],
                 human=info["human"],
+                seconds=info["seconds"],
                 split=info["split"],
                 picture=info.get("picture"),
                 stored=stored,
             )
             for key, info, stored in self._entries("speech", Clip)
-            if info["split"] != TRAIN_SPLIT
         ]
         return tuple(sorted(found, key=lambda clip: clip.key))
 
