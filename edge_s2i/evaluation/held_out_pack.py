@@ -118,9 +118,7 @@ class HeldOutPack:
         A corpus may hold one recording under several names, and splits are drawn by name: a person's clip that sounds
         as a training clip does, to the log-mel's digit, is left out here and counted in `repeats`.
         """
-        return tuple(
-            clip for clip in self._all_clips if clip.split != TRAIN_SPLIT and clip.key not in self._repeated
-        )
+        return tuple(clip for clip in self._all_clips if clip.split != TRAIN_SPLIT and clip.key not in self._repeated)
 
     @property
     def repeats(self) -> int:
