@@ -317,7 +317,7 @@ class _Zip:
             self.archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
         except OSError as error:
             raise BundleError(f"{path} cannot be read: {error.strerror or error}") from error
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: a zip of a kind that zipfile cannot open
             raise BundleError(f"{path} is neither a bundle folder nor a zip of one ({error})") from error
 
     def read(self, name: str) -> bytes:
@@ -327,7 +327,12 @@ class _Zip:
             return self.archive.read(name)
         except KeyError as error:
             raise BundleError(f"{name} is missing; copy the whole bundle again") from error
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+            EOFError,
+        ) as error:  # RuntimeError: encrypted
             raise BundleError(f"{name} is damaged ({error}); copy the whole bundle again") from error
 
 

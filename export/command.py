@@ -14,7 +14,6 @@ from rich.table import Table
 from edge_s2i.audio import log_mel, normalize_log_mel
 from edge_s2i.audio.constants import FFT_LENGTH
 from edge_s2i.audio.level import set_peak
-from edge_s2i.audio.torch_log_mel import normalize_log_mel as normalize_batch
 from edge_s2i.bundle import PROTOTYPES_NAME, Bundle, ConfidenceSettings, GraphInfo, Manifest, write_bundle
 from edge_s2i.data.log_mel_cache import LogMelCache
 from edge_s2i.data.pack import Pack
@@ -23,6 +22,7 @@ from edge_s2i.evaluation.unknown_sounds import SYNTHETIC
 from edge_s2i.models.cost import measure_cost
 from edge_s2i.models.generator import Generator, GeneratorConfig, generator_metadata, load_generator
 from edge_s2i.models.speech_weights import SpeechWeights
+from edge_s2i.models.torch_log_mel import normalize_log_mel as normalize_batch
 from export.onnx_graphs import ExportError, encoder_graph, generator_graph
 from export.parity import check_embedding, check_fp32, check_picture
 from export.weight_compression import compress_weights

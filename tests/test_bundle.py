@@ -102,6 +102,27 @@ def test_flipped_byte_in_a_zip(tmp_path):
     assert "generator.onnx is damaged" in refusal(path)
 
 
+@pytest.mark.parametrize(
+    ("central_offset", "value", "message"),
+    [
+        (6, 0xFF, "neither a bundle folder nor a zip"),  # needs a newer zip than there is
+        (8, 0x01, "is damaged"),  # encrypted
+        (10, 0x63, "is damaged"),  # an unknown compression
+    ],
+)
+def test_a_zip_that_cannot_be_opened_is_one_line(tmp_path, central_offset, value, message):
+    path = tmp_path / "b.zip"
+    write_bundle(path, tiny.manifest(), tiny.files())
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x01\x02", central_offset), (b"PK\x03\x04", central_offset - 2)):
+        place = content.find(signature)
+        while place >= 0:
+            content[place + offset] = value
+            place = content.find(signature, place + 4)
+    path.write_bytes(content)
+    assert message in refusal(path)
+
+
 @pytest.mark.parametrize("name", ["encoder.onnx", "generator.onnx", "concepts.npy"])
 def test_missing_file(own_bundle, name):
     (own_bundle / name).unlink()

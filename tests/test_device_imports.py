@@ -13,7 +13,6 @@ import edge_s2i.audio
 import edge_s2i.runtime
 
 ROOT = Path(edge_s2i.__file__).parent
-TRAINING_ONLY = {"edge_s2i.audio.torch_log_mel", "edge_s2i.audio.torchaudio_import"}
 DEVICE_CLI = ("main", "draw", "demo", "info", "doctor", "extras")
 ABSENT = (
     "torch",
@@ -56,8 +55,7 @@ def device_modules() -> list[str]:
     names = ["edge_s2i", "edge_s2i.bundle", "edge_s2i.errors"]
     for package in (edge_s2i.audio, edge_s2i.runtime):
         names += [item.name for item in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
-    names += [f"edge_s2i.cli.{name}" for name in DEVICE_CLI]
-    return [name for name in names if name not in TRAINING_ONLY]
+    return names + [f"edge_s2i.cli.{name}" for name in DEVICE_CLI]
 
 
 def run_without(absent: tuple[str, ...], then: str = "", modules: list[str] | None = None) -> str:

@@ -12,7 +12,7 @@ import tiny_bundle as tiny
 from edge_s2i.audio import constants, frame_count, log_mel, normalize_log_mel
 from edge_s2i.audio.level import level_db, modulation, set_peak
 from edge_s2i.audio.log_mel import analysis_window, mel_filterbank
-from edge_s2i.audio.torchaudio_import import import_torchaudio
+from edge_s2i.models.torchaudio_import import import_torchaudio
 
 
 def signals() -> dict[str, np.ndarray]:
@@ -33,7 +33,7 @@ def signals() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", signals())
 def test_torch_twin_is_equal(name):
     torch = pytest.importorskip("torch")
-    from edge_s2i.audio.torch_log_mel import TorchLogMel
+    from edge_s2i.models.torch_log_mel import TorchLogMel
 
     samples = signals()[name].astype(np.float32)
     expected = log_mel(samples)
@@ -46,7 +46,7 @@ def test_torch_twin_is_equal(name):
 
 def test_torch_normalization_is_equal_and_ignores_padding():
     torch = pytest.importorskip("torch")
-    from edge_s2i.audio.torch_log_mel import normalize_log_mel as normalize_torch
+    from edge_s2i.models.torch_log_mel import normalize_log_mel as normalize_torch
 
     features = [log_mel(tiny.word(index)[: 6_000 + 1_500 * index]) for index in range(3)]
     longest = max(item.shape[1] for item in features)
@@ -135,7 +135,7 @@ def test_modulation_tells_speech_from_noise(white_noise):
 SHIM = """
 import sys
 {before}
-from edge_s2i.audio.torchaudio_import import import_torchaudio
+from edge_s2i.models.torchaudio_import import import_torchaudio
 torchaudio = import_torchaudio()
 import torch
 assert torchaudio.transforms.MelSpectrogram(16000)(torch.zeros(1, 4000)).shape[1] == 128

@@ -1,4 +1,4 @@
-"""From a microphone or file to the log-mel that the encoder hears. NumPy only; torch twin by name."""
+"""From a microphone or file to the log-mel that the encoder hears. NumPy only; its torch twin is with the models."""
 
 from edge_s2i.audio.log_mel import frame_count, log_mel, normalize_log_mel
 from edge_s2i.audio.reading import check_utterance, read_audio, to_mono_16k

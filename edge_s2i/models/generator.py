@@ -25,7 +25,7 @@ from edge_s2i.errors import TrainingError
 
 START_SIZE = 4  # px, the trunk's first level
 RGB_BLOCK = 2  # px, side of the block that depth-to-space makes of one trunk pixel
-VALUE_GAIN = 32.0  # of the memory's values
+VALUE_GAIN = 32.0  # the memory reads its values this much larger than they are stored; see ConceptMemory
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 from rich.progress import track
 from safetensors import SafetensorError, safe_open
 
-from edge_s2i.audio.torch_log_mel import normalize_log_mel
 from edge_s2i.errors import TrainingError
 from edge_s2i.models.picture_tower import PictureTower
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from edge_s2i.models.torch_log_mel import normalize_log_mel
 
 _BATCH = 256
 

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from rich.progress import track
 
-from edge_s2i.audio.torchaudio_import import import_torchaudio
 from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
 from edge_s2i.models.image_features import load_image_features
+from edge_s2i.models.torchaudio_import import import_torchaudio
 
 _BATCH = 64
 

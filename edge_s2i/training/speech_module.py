@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from edge_s2i.audio.torch_log_mel import normalize_log_mel
 from edge_s2i.data.log_mel_cache import CODE_LOW, CODE_STEP
 from edge_s2i.losses.info_nce import LearnedScale, info_nce, uniform_cross_entropy
 from edge_s2i.models.ema import ExponentialMovingAverage
 from edge_s2i.models.picture_tower import CaptionTower, PictureTower
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from edge_s2i.models.torch_log_mel import normalize_log_mel
 from edge_s2i.training.log_mel_augmentation import (
     LogMelAugmentationConfig,
     augment,

@@ -14,7 +14,7 @@ from edge_s2i.audio.constants import (
     WINDOW_LENGTH,
 )
 from edge_s2i.audio.log_mel import analysis_window, mel_filterbank
-from edge_s2i.audio.torchaudio_import import import_torchaudio
+from edge_s2i.models.torchaudio_import import import_torchaudio
 
 
 class TorchLogMel(torch.nn.Module):
