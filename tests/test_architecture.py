@@ -20,11 +20,13 @@ ALLOWED = {
     "edge_s2i.audio": {"edge_s2i.errors"},
     "edge_s2i.bundle": BASE,
     "edge_s2i.runtime": BASE | {"edge_s2i.bundle"},
+    "edge_s2i.acoustics": BASE,
     "edge_s2i.losses": BASE,
     "edge_s2i.models": BASE,
-    "edge_s2i.data": BASE,
-    "edge_s2i.evaluation": DEVICE | {"edge_s2i.data", "edge_s2i.models"},
-    "edge_s2i.training": BASE | {"edge_s2i.models", "edge_s2i.losses", "edge_s2i.data", "edge_s2i.evaluation"},
+    "edge_s2i.data": BASE | {"edge_s2i.acoustics"},
+    "edge_s2i.evaluation": DEVICE | {"edge_s2i.acoustics", "edge_s2i.data", "edge_s2i.models"},
+    "edge_s2i.training": BASE
+    | {"edge_s2i.acoustics", "edge_s2i.models", "edge_s2i.losses", "edge_s2i.data", "edge_s2i.evaluation"},
     "export": DEVICE | {"edge_s2i.models", "edge_s2i.data", "edge_s2i.evaluation"},
     "firmware_bridge": {"edge_s2i", "edge_s2i.errors"},
 }

@@ -24,6 +24,8 @@ ABSENT = (
     "onnx",
     "onnxscript",
     "scipy",
+    "pyroomacoustics",
+    "parselmouth",
     "resvg_py",
     "matplotlib",
     "tensorboard",
@@ -44,7 +46,7 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 for name in {modules!r}:
     importlib.import_module(name)
-training = ("edge_s2i.training", "edge_s2i.models", "edge_s2i.data")
+training = ("edge_s2i.training", "edge_s2i.models", "edge_s2i.data", "edge_s2i.acoustics")
 trained = [name for name in sys.modules if name.startswith(training)]
 assert not trained, trained
 {then}
