@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +18,17 @@ import pytest
 import soundfile
 import tiny_packages as tiny
 
-from edge_s2i.data import samples
+from edge_s2i.data import fetching, samples
 from edge_s2i.data.building import BuildOptions, build
+from edge_s2i.data.captions import spoken_text
 from edge_s2i.data.earlier_clips import origin_of
 from edge_s2i.data.pack import Pack
+from edge_s2i.data.phrasing import phrasings
+from edge_s2i.data.planning import ClipPlanner, Inventory, OtherWordsPlanner
 from edge_s2i.data.records import Clip, FileSlice, Voice
 from edge_s2i.data.shards import STATE_FOLDER, make_shards
+from edge_s2i.data.splits import UNKNOWN, UNKNOWN_VAL
+from edge_s2i.data.stamps import Stamp
 from edge_s2i.data.synthesis.registry import ENGINES
 from edge_s2i.data.utterances import UnfitClipError, prepare, to_flac
 from edge_s2i.data.whole_files import write_tar
@@ -67,8 +74,9 @@ def test_a_pack_of_everything(options):
     # One concept from both sources; a sentence and a stamp without any picture are none.
     assert concepts["apple"]["sources"] == ["emoji", "stamps"]
     assert concepts["apple"]["captions"] == {
-        "en": ["An apple.", "apple"],
+        "en": ["An apple.", "apple", "fruit", "pome"],  # the stamp's, the emoji's, and tags that are its alone
         "fr": ["Une pomme."],
+        "de": ["Apfel"],
         "pt": ["Uma maçã."],
     }
     assert {"dog", "dog-face", "tabby-cat", "pear", "man-dancing"} <= set(concepts)
@@ -181,11 +189,50 @@ def test_languages_can_be_chosen(options):
         build(replace(options, languages=("en", "xx")))
 
 
+def tar_names(folder: Path) -> list[str]:
+    names = []
+    for shard in folder.glob("*.tar"):
+        with tarfile.open(shard) as tar:
+            names += tar.getnames()
+    return names
+
+
+def test_one_recording_under_two_names_is_in_one_split(tmp_path):
+    inventory = Inventory()
+    for number in range(300):
+        for name, content in ((f"animals/{number}", number), (f"food/{number}", number), (f"tools/{number}", -number)):
+            path = tmp_path / f"{name.replace('/', '-')}.ogg"
+            path.write_bytes(str(content).encode())
+            inventory.stamps.append((Stamp(name, "A dog.", {}, None, None, (("fr", path),)), "dog"))
+    planner = ClipPlanner(inventory, {"dog": []})
+    planner.add_recordings("tests")
+    splits = [clip.split for clip in planner.clips]
+    assert splits[0::3] == splits[1::3]
+    assert splits[0::3] != splits[2::3]
+    assert set(splits) == {"train", "val", "test-human"}
+
+
+@needs_espeak
+def test_other_words_are_said_by_no_voice_of_the_tests():
+    inventory = Inventory()
+    inventory.concept("A joy", "tests")
+    planned = OtherWordsPlanner(inventory).clips(
+        [("en", word) for word in ("joy", "love", "the weather today is fine", *"abcdefghijklm")],
+        ["espeak-ng", "flite"],
+    )
+    assert {clip.text for clip in planned} <= {"love", *"abcdefghijklm"}  # joy is a concept, the weather a sentence
+    assert {clip.split for clip in planned} <= {UNKNOWN, UNKNOWN_VAL}
+    assert UNKNOWN in {clip.split for clip in planned}
+    assert {clip.concept for clip in planned} == {""}
+    assert max(Counter((clip.text, clip.engine) for clip in planned).values()) <= 2
+
+
 @needs_espeak
 def test_synthesis_is_repeatable_and_follows_the_seed(options, tmp_path, monkeypatch):
     # Only espeak-ng: the other programs may or may not be installed where the tests run.
     for name in [name for name in ENGINES if name != "espeak-ng"]:
         monkeypatch.setattr(type(ENGINES[name]), "version", lambda _: None)
+    monkeypatch.setattr(fetching, "keep_kokoro_voices", lambda _: None)
     options = replace(options, synthesis=True, voices=2, shard_size=30)
     built = build(options)
     again = build(replace(options, out=tmp_path / "again"))
@@ -196,17 +243,25 @@ def test_synthesis_is_repeatable_and_follows_the_seed(options, tmp_path, monkeyp
         concept["concept"] for concept in Pack.open(options.out).concepts()
     }
     spoken = [clip for clip in built.clips if clip["engine"] == "espeak-ng"]
-    assert {clip["language"] for clip in spoken} == {"en", "fr", "es", "pt", "ro"}
-    assert {clip["text"] for clip in spoken if clip["concept"] == "apple"} == {
-        "An apple",
-        "apple",
-        "Une pomme",
-        "Uma maçã",
-    }
+    assert {clip["language"] for clip in spoken} == {"en", "fr", "es", "pt", "ro", "de"}
+    for language, captions in Pack.open(options.out).concepts()[0]["captions"].items():
+        said = {clip["text"] for clip in spoken if (clip["concept"], clip["language"]) == ("apple", language)}
+        ways = {
+            way for caption in captions for way in (spoken_text(caption), *phrasings(language, spoken_text(caption)))
+        }
+        assert said
+        assert said <= ways
     # What was recorded by people is held out by name, not by seed.
     splits = [{clip["clip"]: clip["split"] for clip in pack.clips if clip["human"]} for pack in (built, again, other)]
     assert splits[0] == splits[1] == splits[2]
     assert set(built.absent) == {"flite", "festival", "piper", "kokoro"}
+    # A word that names no concept is for training to reject, and in no pair and no test.
+    pack = Pack.open(options.out)
+    assert pack.other_words() <= {"pet"}
+    assert built.manifest["counts"]["clips_of_other_words"] == len(
+        [path for path in tar_names(options.out / "unknown") if path.endswith(".flac")]
+    )
+    assert not any(clip["text"] == "pet" for clip in built.clips)
     training = {clip["speaker"] for clip in built.clips if clip["split"] == "train"}
     tested = {clip["speaker"] for clip in built.clips if clip["split"] in ("test-synthetic", "human-en", "human-es")}
     assert not training & tested
@@ -215,6 +270,7 @@ def test_synthesis_is_repeatable_and_follows_the_seed(options, tmp_path, monkeyp
 def test_no_synthesizer_at_all(options, monkeypatch):
     for engine in ENGINES.values():
         monkeypatch.setattr(type(engine), "version", lambda _: None)
+    monkeypatch.setattr(fetching, "keep_kokoro_voices", lambda _: None)
     with pytest.raises(DataError, match=r"no synthesizer is installed.*--no-synthesis"):
         build(replace(options, synthesis=True))
 

@@ -61,6 +61,18 @@ def test_emoji_leave_out_flags_keycaps_symbols_and_gendered_twins(tmp_path):
     assert {one.code for one in emoji.read_emoji(archive)} >= {"2764", "1f9d1-200d-1f692"}
 
 
+def test_emoji_have_labels_of_other_languages_and_the_tags_that_are_theirs_alone(tmp_path):
+    named = {one.label: one for one in emoji.read_emoji(tiny.write_emojibase(tmp_path))}
+    assert named["apple"].labels == {"de": "Apfel"}
+    assert named["dog face"].labels == {"de": "Hund"}
+    assert named["dog face"].tags == ("face", "pooch")  # a red heart is a pet, too
+    assert named["red heart"].tags == ()  # of a group whose tags are moods
+
+
+def test_other_words_are_the_tags_that_several_emoji_share(tmp_path):
+    assert list(emoji.other_words(tiny.write_emojibase(tmp_path))) == [("en", "pet")]
+
+
 def test_icons_follow_aliases_and_the_sets_viewbox(tmp_path):
     icons = emoji.read_icon_set("noto", tiny.write_icon_set(tmp_path, "noto", "1.2.9"))
     assert 'viewBox="0 0 18 18"' in icons.icons["2764"].svg

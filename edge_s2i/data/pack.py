@@ -76,6 +76,11 @@ class Pack:
         """SHA-256 over the shards' hashes: equal packs, equal fingerprints."""
         return hashlib.sha256(json.dumps(self.manifest["shards"], sort_keys=True).encode()).hexdigest()
 
+    def picture_fingerprint(self) -> str:
+        """SHA-256 over concepts and pictures alone: what the picture stage learns, whoever says the words."""
+        pictures = {name: digest for name, digest in self.manifest["shards"].items() if name.startswith("pictures/")}
+        return hashlib.sha256(json.dumps([self.concept_ids, pictures], sort_keys=True).encode()).hexdigest()
+
     def pairs(self) -> list[dict[str, Any]]:
         return self._rows("pairs.jsonl")
 
@@ -83,6 +88,10 @@ class Pack:
         """Metadata of every clip, without its sound."""
         for record, _ in self._samples("speech", ".flac", with_data=False):
             yield record
+
+    def other_words(self) -> set[str]:
+        """What is said in training and validation that names no concept."""
+        return {record["text"] for record, _ in self._samples("unknown", ".flac", with_data=False)}
 
     def pictures(self) -> Iterator[dict[str, Any]]:
         """Metadata of every picture, without its pixels."""

@@ -1,6 +1,8 @@
 """What goes into a pack: concepts and their pictures first, then every clip that can be spoken for them."""
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,7 @@ from edge_s2i.data import emoji, splits, stamps
 from edge_s2i.data.captions import concept_id, normalized, spoken_text
 from edge_s2i.data.emoji import Emoji, IconSet
 from edge_s2i.data.hashing import draw, pick, short_hash
+from edge_s2i.data.phrasing import phrased
 from edge_s2i.data.ready_voices import ReadyClip
 from edge_s2i.data.records import Clip, Concept, FileSlice, Picture
 from edge_s2i.data.stamps import Stamp
@@ -17,13 +20,17 @@ from edge_s2i.data.synthesis.registry import ENGINES
 
 LONGEST_CONCEPT = 40  # letters of normalized English caption: longer ones are sentences
 LONGEST_TEXT = 60  # letters of a caption that a voice is asked to say
+LONGEST_FOR_DEAR = 24  # of one that costs as much time as it lasts: single words are what is misheard, not phrases
 
 SPOKEN_LANGUAGES = ("en", "fr", "ru", "ro", "ca", "bg", "be", "el", "da", "de", "it", "pt", "nl", "lt", "es")
 CAPTION_LANGUAGES = (*SPOKEN_LANGUAGES, "ml")
 
+OTHER_WORDS = 400  # a language, that name no concept
+OTHER_WORD_VOICES = 2
 VOICES_PER_TEXT = 8  # of espeak-ng, in English
 # Of those: captions in other languages are fewer and each has a human speaker too, save the held-out one.
 OTHER_LANGUAGE_SHARE, HELD_OUT_SHARE = 3 / 8, 6 / 8
+SECOND_NAME_SHARE = 2 / 8  # tags, and emoji's labels in other languages: many, and nobody was recorded saying them
 
 _ARTICLE = re.compile(r"^(?:A|An|The|a|an|the)\s+(?=\S)")
 
@@ -35,6 +42,7 @@ class Inventory:
     concepts: dict[str, Concept] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)  # with the concept's id
+    second_names: set[tuple[str, str, str]] = field(default_factory=set)  # (concept, language, text) of tags and labels
 
     def concept(self, caption: str, source: str) -> Concept:
         """The concept that `caption` names, made if new."""
@@ -84,6 +92,10 @@ def add_emoji(inventory: Inventory, found: Iterable[Emoji], sets: Sequence[IconS
         if not drawn or not concept_id(one.label) or len(normalized(one.label)) > LONGEST_CONCEPT:
             continue
         concept = inventory.concept(one.label, "emoji")
+        for language, name in (*(("en", tag) for tag in one.tags), *one.labels.items()):
+            if name not in concept.captions.get(language, ()):
+                concept.add_caption(language, name)
+                inventory.second_names.add((concept.id, language, spoken_text(name)))
         for icons, icon in drawn:
             inventory.pictures.append(
                 Picture(
@@ -128,7 +140,11 @@ class ClipPlanner:
         return sorted(self.clips, key=lambda clip: (draw("order", clip.key), clip.key))
 
     def add_recordings(self, source: str) -> None:
-        """The volunteers' recordings of the stamps' captions."""
+        """The volunteers' recordings of the stamps' captions.
+
+        The stamps hold some recordings under several names: they share the split of the first.
+        """
+        first_name: dict[bytes, str] = {}
         for stamp, concept in self.inventory.stamps:
             if concept not in self.pictures:
                 continue
@@ -136,6 +152,8 @@ class ClipPlanner:
                 if language not in self.languages:
                     continue
                 own = stamp_picture_key(stamp)
+                digest = hashlib.sha256(path.read_bytes()).digest()
+                name = first_name.setdefault(digest, stamp.name)
                 self.clips.append(
                     Clip(
                         key=f"{language}-human-{short_hash(stamp.name, path.name)}",
@@ -144,7 +162,7 @@ class ClipPlanner:
                         language=language,
                         speaker=f"human-{language}",
                         engine="human",
-                        split=splits.human_split(language, stamp.name, self.held_out_language),
+                        split=splits.human_split(language, name, self.held_out_language),
                         source=source,
                         licence=stamps.LICENCE,
                         picture=own if own in self.pictures[concept] else self._picture(concept, path.name),
@@ -190,17 +208,21 @@ class ClipPlanner:
     def add_synthesis(self, voices_per_text: int, engines: Sequence[str]) -> None:
         """Voices for every caption: English ones from all sources, other languages' from the stamps.
 
-        What ready voices of an engine have said already, that engine does not say again.
+        Ready voices count: an engine says a text as many times less as they have said it.
         """
-        said = {(clip.engine, clip.language, clip.concept, clip.text.casefold()) for clip in self.clips}
+        said = Counter((clip.engine, clip.language, clip.concept, clip.text.casefold()) for clip in self.clips)
         for id_, language, text in self._texts():
             share = OTHER_LANGUAGE_SHARE if language != "en" else 1.0
             share = HELD_OUT_SHARE if language == self.held_out_language else share
+            second = (id_, language, text) in self.inventory.second_names
+            share = min(share, SECOND_NAME_SHARE) if second else share
             for engine in engines:
-                if (engine, language, id_, text.casefold()) in said:
+                if ENGINES[engine].dear and (second or len(text) > LONGEST_FOR_DEAR):
                     continue
-                for casting in ENGINES[engine].cast(self.seed, language, text, max(1, round(voices_per_text * share))):
-                    self._say(id_, language, text, engine, casting)
+                castings = ENGINES[engine].cast(self.seed, language, text, max(1, round(voices_per_text * share)))
+                for casting in castings[said[engine, language, id_, text.casefold()] :]:
+                    said_as = phrased(language, text, self.seed, "phrase", engine, id_, text, casting.voice)
+                    self._say(id_, language, said_as, engine, casting)
 
     def _texts(self) -> Iterable[tuple[str, str, str]]:
         """(concept, language, text) of everything to be said, each way of naming a concept once."""
@@ -236,6 +258,57 @@ class ClipPlanner:
     def _picture(self, concept: str, *parts: object) -> str | None:
         keys = self.pictures[concept]
         return pick(keys, "pair", self.seed, concept, *parts) if keys else None
+
+
+@dataclass
+class OtherWordsPlanner:
+    """Plans clips of words that name no concept, for the encoder to learn that there are such."""
+
+    inventory: Inventory
+    seed: int = 0
+    languages: Sequence[str] = CAPTION_LANGUAGES
+
+    def clips(self, words: Iterable[tuple[str, str]], engines: Sequence[str]) -> list[Clip]:
+        """At most `OTHER_WORDS` words a language, by hash, in `OTHER_WORD_VOICES` voices of each engine but dear ones.
+
+        Voices held out of training say words for validation; those of the tests say none.
+        """
+        known = {
+            (language, normalized(caption, language))
+            for concept in self.inventory.concepts.values()
+            for language, captions in concept.captions.items()
+            for caption in captions
+        }
+        by_language: dict[str, list[str]] = {}
+        for language, word in words:
+            if language in self.languages and (language, word) not in known and len(word) <= LONGEST_FOR_DEAR:
+                by_language.setdefault(language, []).append(word)
+        planned = []
+        for language, found in sorted(by_language.items()):
+            chosen = sorted(found, key=lambda word: draw("other word", language, word))[:OTHER_WORDS]
+            for word in chosen:
+                for engine in (name for name in engines if not ENGINES[name].dear):
+                    for casting in ENGINES[engine].cast(self.seed, language, word, OTHER_WORD_VOICES)[
+                        :OTHER_WORD_VOICES
+                    ]:
+                        split = splits.unknown_split(casting.speaker, casting.timbre)
+                        if split is not None:
+                            planned.append(self._clip(language, word, engine, casting, split))
+        return sorted(planned, key=lambda clip: (draw("order", clip.key), clip.key))
+
+    def _clip(self, language: str, word: str, engine: str, casting: Casting, split: str) -> Clip:
+        return Clip(
+            key=f"{language}-{engine}-{short_hash('', language, word, casting.voice)}",
+            concept="",
+            text=word,
+            language=language,
+            speaker=casting.speaker,
+            engine=engine,
+            split=split,
+            source=engine,
+            licence=ENGINES[engine].licence,
+            voice=casting.voice,
+        )
 
 
 def names_of_sets(archives: Sequence[Path]) -> dict[str, str]:

@@ -8,6 +8,7 @@ in every accent and language, because the variant is what makes the timbre.
 
 from edge_s2i.data.hashing import draw
 
+UNKNOWN, UNKNOWN_VAL = "unknown", "unknown-val"
 TRAIN, VAL, TEST_SYNTHETIC, TEST_HUMAN = "train", "val", "test-synthetic", "test-human"
 
 PICTURE_TEST_SHARE = 0.05
@@ -54,6 +55,11 @@ def voice_split(speaker: str, timbre: str | None = None) -> str:
     if speaker in NAMED_VOICES:
         return NAMED_VOICES[speaker]
     return _by_share(draw("voice", timbre or speaker), TEST_SYNTHETIC, VOICE_TEST_SHARE, VOICE_VAL_SHARE)
+
+
+def unknown_split(speaker: str, timbre: str | None = None) -> str | None:
+    """Split of a voice that says words of no concept: "unknown" in training, "unknown-val"; None for a test voice."""
+    return {TRAIN: UNKNOWN, VAL: UNKNOWN_VAL}.get(voice_split(speaker, timbre))
 
 
 def _by_share(value: float, test: str, test_share: float, val_share: float) -> str:

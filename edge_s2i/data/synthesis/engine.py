@@ -28,6 +28,7 @@ class Engine(Protocol):
     licence: str
     attribution: str
     packages: str  # what to install to have it
+    dear: bool  # whether a clip costs about as much time as it lasts: such engines say main names only
     repeats_alone: bool  # whether a clip's samples are the same whatever else is in its batch
 
     def version(self) -> str | None:

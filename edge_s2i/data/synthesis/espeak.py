@@ -25,24 +25,26 @@ ACCENTS = {
     "es": ("es", "es-419"),
     "pt": ("pt", "pt-br"),
     "fr": ("fr-fr", "fr-be", "fr-ch"),
+    "ru": ("ru", "ru-lv"),
 }
 """Voices of a language; a language that is not listed has one voice of its own name."""
 
-# Human-like timbres only: no robots, whispers, croaks or effects.
+# Human-like timbres, whispers and croaks among them: no robots and no effects.
 # fmt: off
 VARIANTS = (
-    "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5", "Alex", "Alicia",
-    "Andrea", "Andy", "Annie", "Denis", "Diogo", "Gene", "Gene2", "Henrique", "Hugo", "Jacky", "Lee",
-    "Marco", "Mario", "Michael", "Mike", "adam", "anika", "antonio", "aunty", "belinda", "benjamin",
-    "boris", "caleb", "david", "ed", "edward", "edward2", "grandma", "grandpa", "iven", "iven2", "john",
-    "kaukovalta", "klatt", "klatt2", "klatt4", "linda", "marcelo", "max", "michel", "miguel", "norbert",
-    "pablo", "paul", "pedro", "quincy", "rob", "robert", "sandro", "shelby", "steph", "steph2", "travis",
-    "victor", "zac",
+    "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5", "Alex", "Alicia", "Andrea",
+    "Andy", "Annie", "AnxiousAndy", "Denis", "Diogo", "Gene", "Gene2", "Henrique", "Hugo", "Jacky", "Lee",
+    "Marco", "Mario", "Michael", "Mike", "Mr", "Nguyen", "adam", "anika", "antonio", "aunty", "belinda",
+    "benjamin", "boris", "caleb", "croak", "david", "ed", "edward", "edward2", "grandma", "grandpa", "gustave",
+    "iven", "iven2", "iven3", "iven4", "john", "kaukovalta", "klatt", "klatt2", "klatt3", "klatt4", "klatt5",
+    "klatt6", "linda", "marcelo", "max", "michel", "miguel", "norbert", "pablo", "paul", "pedro", "quincy",
+    "rob", "robert", "sandro", "shelby", "steph", "steph2", "steph3", "travis", "victor", "whisper", "whisperf",
+    "zac",
 )
 # fmt: on
-WORDS_A_MINUTE = (120, 200)
+WORDS_A_MINUTE = (110, 220)
 NORMAL_WORDS_A_MINUTE = 160
-PITCH = (20, 80)
+PITCH = (10, 95)  # a child's is near the top
 
 
 class Espeak:
@@ -50,6 +52,7 @@ class Espeak:
     licence = "GPL-3.0-or-later"
     attribution = "speech synthesized with eSpeak NG"
     packages = "apt install espeak-ng"
+    dear = False
     repeats_alone = True
 
     def version(self) -> str | None:
@@ -86,7 +89,7 @@ def accents(language: str) -> tuple[str, ...]:
 
 
 def draw_voice(seed: int, language: str, text: str, index: int) -> Voice:
-    """The `index`-th voice for a text, by hash: accent, timbre, 120-200 words a minute, pitch 20-80."""
+    """The `index`-th voice for a text, by hash: accent, timbre, 110-220 words a minute, pitch 10-95."""
     key = (seed, "espeak-ng", language, text, index)
     accent, variant = pick(accents(language), *key, "accent"), pick(VARIANTS, *key, "variant")
     words = WORDS_A_MINUTE[0] + draw(*key, "rate") * (WORDS_A_MINUTE[1] - WORDS_A_MINUTE[0])

@@ -42,6 +42,7 @@ class Festival:
     licence = "BSD-like (Festival and CMU; voices as their packages state)"
     attribution = "speech synthesized with Festival, University of Edinburgh and Carnegie Mellon University"
     packages = "apt install festival " + " ".join(voice.package for voice in VOICES)
+    dear = False
     repeats_alone = True
 
     def version(self) -> str | None:

