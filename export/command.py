@@ -55,8 +55,10 @@ def export_bundle(
     if weights.concepts != pack.concept_ids:
         raise ExportError(f"{speech} was trained on other concepts than {pack_folder} holds; give its own pack")
     # Slots of the generator's memory are concepts in the pack's order; the keys are what this encoder was taught.
-    if generator_metadata(picture).get("pack") != pack.fingerprint():
-        raise ExportError(f"{picture} was not trained on {pack_folder}; give the pack that both stages were trained on")
+    if generator_metadata(picture).get("pictures") != pack.picture_fingerprint():
+        raise ExportError(
+            f"{picture} was not trained on the pictures of {pack_folder}; give the pack that both stages know"
+        )
     generator.mapping.memory.place_keys(weights.prototypes)
     styles = generator.config.styles
     if default_style not in styles:

@@ -138,7 +138,7 @@ def test_exported_bundle_draws(fixture_pack: Path, tmp_path: Path) -> None:
     )
     pack = Pack.open(fixture_pack)
     generator = Generator(replace(GENERATOR, concepts=len(pack.concept_ids)))
-    save_generator(run / "picture.safetensors", generator, {"pack": pack.fingerprint()})
+    save_generator(run / "picture.safetensors", generator, {"pictures": pack.picture_fingerprint()})
     bundle = export_bundle(
         run / "speech.safetensors",
         run / "picture.safetensors",
@@ -163,7 +163,7 @@ def test_exported_bundle_draws(fixture_pack: Path, tmp_path: Path) -> None:
     drawn = np.concatenate([model.paint(first), model.paint(second)]) / 127.5 - 1.0
     assert np.abs(drawn - expected.numpy()).mean() < 0.02
     assert np.abs(drawn[0] - drawn[1]).mean() > 0.04
-    save_generator(run / "foreign.safetensors", generator, {"pack": "another"})
+    save_generator(run / "foreign.safetensors", generator, {"pictures": "another"})
     with pytest.raises(ExportError, match="was not trained on"):
         export_bundle(
             run / "speech.safetensors",

@@ -137,7 +137,7 @@ def test_weights_of_another_pack_and_a_contrast_without_speech_are_refused(
     corpus: tuple[str, str], tmp_path: Path
 ) -> None:
     trained = fit(corpus, tmp_path, 1)
-    save_generator(tmp_path / "other.safetensors", trained.generator, {"pack": "another"})
+    save_generator(tmp_path / "other.safetensors", trained.generator, {"pictures": "another"})
     with pytest.raises(TrainingError, match="another pack"):
         fit(corpus, tmp_path, 1, init_from=str(tmp_path / "other.safetensors"))
     contrastive = PictureLossWeights(contrastive=0.1)

@@ -1,5 +1,7 @@
 """SpeechEncoder: budget, unit length, and a padded utterance hearing what the bare one hears."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -23,9 +25,14 @@ def test_embedding_is_unit_length() -> None:
     torch.testing.assert_close(embedding.norm(dim=1), torch.ones(3))
 
 
+SPECTRAL = replace(SMALL, spectral_channels=(4, 6, 8))
+STREAMING = replace(SMALL, squeeze=0, look_ahead=1)
+
+
+@pytest.mark.parametrize("config", [SMALL, SPECTRAL, STREAMING], ids=["bands", "spectral", "streaming"])
 @pytest.mark.parametrize("frames", [17, 50, 77])
-def test_padding_changes_nothing(frames: int) -> None:
-    encoder = SpeechEncoder(SMALL).eval()
+def test_padding_changes_nothing(frames: int, config: SpeechEncoderConfig) -> None:
+    encoder = SpeechEncoder(config).eval()
     bare = torch.randn(1, MEL_BANDS, frames)
     padded = torch.cat([bare, torch.zeros(1, MEL_BANDS, 40)], dim=2)
     lengths = torch.tensor([frames])
@@ -37,6 +44,55 @@ def test_lengths_are_used() -> None:
     features = torch.randn(1, MEL_BANDS, 80)
     whole, part = encoder(features, torch.tensor([80])), encoder(features, torch.tensor([40]))
     assert (whole - part).abs().max() > 1e-3
+
+
+def frames_changed_by_the_future(encoder: SpeechEncoder, at: int) -> list[int]:
+    """For each stage, how many output frames before input frame `at` change when everything from there on does."""
+    features = torch.randn(1, MEL_BANDS, 128)
+    other = torch.cat([features[:, :, :at], torch.randn(1, MEL_BANDS, 128 - at)], dim=2)
+    lengths = torch.tensor([128])
+    counts = []
+    for stage, ((x, _), (y, _)) in enumerate(
+        zip(encoder.stages(features, lengths), encoder.stages(other, lengths), strict=True)
+    ):
+        changed = ((x - y).abs().amax((0, 1, 2)) > 1e-6).nonzero()
+        counts.append(at // 2 ** (stage + 1) - int(changed[0]))
+    return counts
+
+
+@torch.no_grad()
+def test_look_ahead_is_all_that_a_stage_waits_for() -> None:
+    # Stages have 1 and 2 convolutions at 20 ms (stem at 10, block) and 40 ms; each may wait for one frame.
+    waits = frames_changed_by_the_future(SpeechEncoder(STREAMING).eval(), 64)
+    assert waits[0] <= 2
+    assert waits[1] <= 3
+    assert frames_changed_by_the_future(SpeechEncoder(replace(STREAMING, look_ahead=0)).eval(), 64) == [0, 0]
+    whole = frames_changed_by_the_future(SpeechEncoder(replace(STREAMING, look_ahead=None)).eval(), 64)
+    assert whole[1] > waits[1]
+
+
+def test_variants_keep_the_budget() -> None:
+    features, lengths = torch.zeros(1, MEL_BANDS, 300), torch.tensor([300])
+    for config in (
+        SpeechEncoderConfig(spectral_channels=(16, 24, 32), blocks=(1, 3, 2)),
+        SpeechEncoderConfig(squeeze=0, look_ahead=1),
+    ):
+        cost = measure_cost(SpeechEncoder(config), features, lengths)
+        assert cost.parameters <= 1_000_000
+        assert cost.macs <= 40_000_000
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"spectral_channels": (4,) * 5}, "64 bands can be halved 4 times"),
+        ({"look_ahead": 1}, "with squeeze 0"),
+        ({"look_ahead": -1, "squeeze": 0}, "0 or more frames"),
+    ],
+)
+def test_impossible_variants_are_refused(wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SpeechEncoderConfig(**wrong)
 
 
 def test_uneven_config_is_refused() -> None:

@@ -2,13 +2,15 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from edge_s2i.data.log_mel_cache import LogMelCache
+from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT, LogMelCache
 from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
 from edge_s2i.models.speech_weights import SpeechWeights
@@ -17,6 +19,8 @@ from edge_s2i.training.concept_features import caption_features
 from edge_s2i.training.embedding_cache import EmbeddingCache
 from edge_s2i.training.speech_data import ClipBatches
 from edge_s2i.training.speech_module import SpeechModule
+
+needs_espeak = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
 
 SMALL = [
     "--model.encoder.channels=[24,32]",
@@ -63,6 +67,56 @@ def test_run_learns_the_fixture(fixture_pack: Path, tmp_path: Path) -> None:
     train_embeddings, train_concepts = embedded.of_split("train")
     torch.testing.assert_close(train_embeddings.float(), embeddings, atol=2e-3, rtol=0)
     assert train_concepts.tolist() == cache.concept[clips].tolist()
+
+
+@needs_espeak
+def test_phones_renderings_and_an_earlier_run_to_start_from(fixture_pack: Path, tmp_path: Path) -> None:
+    first = run(fixture_pack, tmp_path / "first", 4, 4)
+    more = (
+        "--data.phones=true",
+        "--data.human_views=2",
+        "--data.synthetic_views=1",
+        "--model.phoneme_weight=0.5",
+        "--model.phoneme_alone_steps=2",
+        "--model.margin=0.1",
+        "--trainer.log_every_n_steps=1",
+        f"--model.start_from={tmp_path / 'first' / 'speech.safetensors'}",
+    )
+    second = run(fixture_pack, tmp_path / "second", 4, 4, "--model.learning_rate=1e-9", *more)
+    for name, value in first.encoder.state_dict().items():
+        if value.is_floating_point() and "running" not in name:
+            torch.testing.assert_close(second.encoder.state_dict()[name], value, atol=1e-5, rtol=0)
+    logged = (tmp_path / "second" / "csv" / "version_0" / "metrics.csv").read_text()
+    assert "train/phoneme" in logged.splitlines()[0]
+    embedded = EmbeddingCache.load(tmp_path / "second" / "embeddings.safetensors")
+    assert len(embedded.embeddings) == len(LogMelCache.of(Pack.open(fixture_pack)).lengths)  # of clips, not renderings
+
+    with pytest.raises(TrainingError, match=r"set data\.phones to true"):
+        run(fixture_pack, tmp_path / "deaf", 2, 2, "--model.phoneme_weight=0.5")
+    with pytest.raises(TrainingError, match="phoneme_stage is 7; the encoder has stages 0 to 1"):
+        run(fixture_pack, tmp_path / "far", 2, 2, "--model.phoneme_weight=0.5", "--model.phoneme_stage=7")
+    with pytest.raises(TrainingError, match="an encoder of another shape"):
+        run(fixture_pack, tmp_path / "other", 2, 2, *more, "--model.encoder.blocks=[2,1]")
+
+
+def test_words_of_no_concept_are_learned_to_be_near_none(
+    fixture_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = LogMelCache.of(Pack.open(fixture_pack))
+    others = np.flatnonzero(cache.split == "train")[::3]
+    split, concept = cache.split.astype("U16"), cache.concept.copy()
+    split[others], concept[others] = "unknown", UNKNOWN_CONCEPT
+    changed = replace(cache, split=split, concept=concept)
+    monkeypatch.setattr(LogMelCache, "of", lambda *_, **__: changed)
+    weights = run(
+        fixture_pack, tmp_path / "run", 150, 150, "--model.learning_rate=0.01", "--data.other_words_share=0.3",
+        "--model.unknown_weight=1.0",
+    )  # fmt: skip
+    known = np.flatnonzero(split == "train")
+    nearest = [weights.embed(cache, clips).numpy() @ weights.prototypes.numpy().T for clips in (known, others)]
+    assert np.median(nearest[0].max(axis=1)) > 1.5 * np.median(nearest[1].max(axis=1))
+    embedded = EmbeddingCache.load(tmp_path / "run" / "embeddings.safetensors")
+    assert len(embedded.embeddings) == len(cache.lengths) - len(others)
 
 
 def test_resumed_run_equals_the_unbroken_one(
@@ -138,6 +192,16 @@ def test_batches_follow_the_weights() -> None:
     weights[:10] = 9.0  # half of the mass
     drawn = torch.tensor([clip for batch in ClipBatches(lengths, weights, 16, 100, seed=0) for clip in batch])
     assert 0.45 < float((drawn < 10).float().mean()) < 0.55
+
+
+def test_batches_go_over_into_the_late_weights() -> None:
+    lengths, early, late = torch.full((100,), 50).numpy(), torch.ones(100).numpy(), torch.ones(100).numpy()
+    early[50:], late[:50] = 0.0, 0.0
+    batches = list(ClipBatches(lengths, early, 32, 200, seed=0, late_weights=late, late_from=100))
+    shares = [float((torch.tensor(batch) >= 50).float().mean()) for batch in batches]
+    assert sum(shares[:8]) == 0.0
+    assert 0.4 < sum(shares[48:56]) / 8 < 0.6
+    assert min(shares[104:]) == 1.0
 
 
 def test_missing_pack_and_missing_checkpoint_are_one_line(fixture_pack: Path, tmp_path: Path) -> None:

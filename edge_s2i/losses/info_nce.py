@@ -19,7 +19,12 @@ def info_nce(
     queries (B, D) and candidates (C, D) unit length; positives (B, C) bool. A query without a positive does not
     count; with none at all the loss is 0. scale is 1 / temperature.
     """
-    log_probability = F.log_softmax(scale * queries.float() @ candidates.float().T, dim=1)
+    return cross_entropy_of_positives(scale * queries.float() @ candidates.float().T, positives)
+
+
+def cross_entropy_of_positives(logits: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
+    """The same of logits (B, C) that are at hand, for one that changes them first."""
+    log_probability = F.log_softmax(logits, dim=1)
     count = positives.sum(1)
     per_query = -(log_probability * positives).sum(1) / count.clamp(min=1)
     has_positive = count > 0

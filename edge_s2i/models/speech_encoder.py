@@ -2,10 +2,13 @@
 
 The family is QuartzNet / TC-ResNet (arXiv 1910.10261, 1904.03814): convolutions run along time only, mel bands
 are input channels. They are written as 2-D convolutions over a (B, C, 1, T) tensor, because that is the layout that
-channels-last kernels, TFLite and the NPU delegates run fastest.
+channels-last kernels, TFLite and the NPU delegates run fastest. A spectral stem before them (after BC-ResNet, arXiv
+2106.04140) sees a formant as the same thing wherever a speaker's throat puts it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -22,13 +25,15 @@ class SpeechEncoderConfig:
     blocks: tuple[int, ...] = (2, 3, 2)  # residual blocks after a stage's first, strided one
     kernels: tuple[int, ...] = (9, 9, 7)  # frames at the stage's own rate
     stem_kernel: int = 5
-    squeeze: int = 8  # squeeze-excite reduction
+    spectral_channels: tuple[int, ...] = ()  # of convolutions over bands and frames first, each halving the bands
+    squeeze: int = 8  # squeeze-excite reduction; 0 for no gates
+    look_ahead: int | None = None  # frames that a convolution may wait for, at its own rate; None for half its kernel
     heads: int = 4  # attention-pooling heads
     embedding_dim: int = 256
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("channels", "blocks", "kernels"):
+        for name in ("channels", "blocks", "kernels", "spectral_channels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not len(self.channels) == len(self.blocks) == len(self.kernels) >= 1:
             raise ValueError(
@@ -37,6 +42,13 @@ class SpeechEncoderConfig:
             )
         if any(kernel % 2 == 0 for kernel in (*self.kernels, self.stem_kernel)):
             raise ValueError(f"kernels must be odd to keep frames aligned; got {self.kernels}, {self.stem_kernel}")
+        if len(self.spectral_channels) > 4:
+            raise ValueError(
+                f"spectral_channels has {len(self.spectral_channels)} layers; 64 bands can be halved 4 times"
+            )
+        if self.look_ahead is not None and (self.look_ahead < 0 or self.squeeze):
+            # A gate is the mean over the whole utterance.
+            raise ValueError(f"look_ahead {self.look_ahead} must be 0 or more frames, with squeeze 0")
         if self.channels[-1] % self.heads:
             raise ValueError(f"channels[-1]={self.channels[-1]} is not divisible by heads={self.heads}")
 
@@ -60,28 +72,70 @@ class SqueezeExcite(nn.Module):
         return x * torch.sigmoid(self.expand(F.relu(self.reduce(mean))))
 
 
+class TimeConv(nn.Conv2d):
+    """Convolution along time that keeps frames aligned and waits for at most `look_ahead` frames (None: half of it)."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int, stride: int, groups: int, look_ahead: int | None
+    ) -> None:
+        ahead = kernel // 2 if look_ahead is None else min(look_ahead, kernel // 2)
+        self.sides = (kernel - 1 - ahead, ahead)
+        even = self.sides[0] == self.sides[1]
+        super().__init__(
+            channels_in,
+            channels_out,
+            (1, kernel),
+            stride=(1, stride),
+            padding=(0, ahead if even else 0),
+            groups=groups,
+            bias=False,
+        )
+        self.padded_alone = even
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x if self.padded_alone else F.pad(x, self.sides))
+
+
+class SpectralStem(nn.Module):
+    """Convolutions over bands and frames, then over all bands: (B, 1, MEL_BANDS, T) -> (B, C, 1, (T + 1) // 2)."""
+
+    def __init__(self, channels: tuple[int, ...], channels_out: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, channels[0], 5, stride=2, padding=2, bias=False)
+        self.first_norm = nn.BatchNorm2d(channels[0])
+        pairs = list(pairwise(channels))
+        self.depthwise = nn.ModuleList(
+            nn.Conv2d(c_in, c_in, 3, stride=(2, 1), padding=1, groups=c_in, bias=False) for c_in, _ in pairs
+        )
+        self.pointwise = nn.ModuleList(nn.Conv2d(c_in, c_out, 1, bias=False) for c_in, c_out in pairs)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c_out) for _, c_out in pairs)
+        self.gather = nn.Conv2d(channels[-1], channels_out, (MEL_BANDS >> len(channels), 1), bias=False)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.first_norm(self.first(x))) * mask
+        for depthwise, pointwise, norm in zip(self.depthwise, self.pointwise, self.norms, strict=True):
+            x = F.relu(norm(pointwise(depthwise(x)))) * mask
+        return self.gather(x)
+
+
 class SeparableBlock(nn.Module):
     """Depthwise convolution along time, pointwise convolution, squeeze-excite; residual where the shape allows."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, squeeze: int) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int, stride: int, squeeze: int, look_ahead: int | None
+    ) -> None:
         super().__init__()
         self.stride = stride
         self.residual = channels_in == channels_out and stride == 1
-        self.depthwise = nn.Conv2d(
-            channels_in,
-            channels_in,
-            (1, kernel),
-            stride=(1, stride),
-            padding=(0, kernel // 2),
-            groups=channels_in,
-            bias=False,
-        )
+        self.depthwise = TimeConv(channels_in, channels_in, kernel, stride, channels_in, look_ahead)
         self.pointwise = nn.Conv2d(channels_in, channels_out, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels_out)
-        self.gate = SqueezeExcite(channels_out, squeeze)
+        self.gate = SqueezeExcite(channels_out, squeeze) if squeeze else None
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        y = self.gate(self.norm(self.pointwise(self.depthwise(x))), mask)
+        y = self.norm(self.pointwise(self.depthwise(x)))
+        if self.gate is not None:
+            y = self.gate(y, mask)
         y = F.relu(x + y if self.residual else y)
         return y * mask  # padding stays zero, so that a padded utterance gives what the bare one gives
 
@@ -112,14 +166,11 @@ class SpeechEncoder(nn.Module):
         super().__init__()
         self.config = config = config or SpeechEncoderConfig()
         first = config.channels[0]
-        self.stem = nn.Conv2d(
-            MEL_BANDS,
-            first,
-            (1, config.stem_kernel),
-            stride=(1, 2),
-            padding=(0, config.stem_kernel // 2),
-            bias=False,
-        )
+        self.stem: nn.Module
+        if config.spectral_channels:
+            self.stem = SpectralStem(config.spectral_channels, first)
+        else:
+            self.stem = TimeConv(MEL_BANDS, first, config.stem_kernel, 2, 1, config.look_ahead)
         self.stem_norm = nn.BatchNorm2d(first)
         blocks: list[SeparableBlock] = []
         width = first
@@ -127,8 +178,10 @@ class SpeechEncoder(nn.Module):
             zip(config.channels, config.blocks, config.kernels, strict=True)
         ):
             if stage > 0:
-                blocks.append(SeparableBlock(width, channels, kernel, 2, config.squeeze))
-            blocks.extend(SeparableBlock(channels, channels, kernel, 1, config.squeeze) for _ in range(count))
+                blocks.append(SeparableBlock(width, channels, kernel, 2, config.squeeze, config.look_ahead))
+            blocks.extend(
+                SeparableBlock(channels, channels, kernel, 1, config.squeeze, config.look_ahead) for _ in range(count)
+            )
             width = channels
         self.blocks = nn.ModuleList(blocks)
         self.pooling = AttentivePooling(width, config.heads)
@@ -137,17 +190,27 @@ class SpeechEncoder(nn.Module):
         self.project = nn.Linear(2 * width, config.embedding_dim)
 
     def forward(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        x = features.unsqueeze(2)
+        *_, (x, mask) = self.stages(features, lengths)
+        return self.embed(x, mask)
+
+    def stages(self, features: torch.Tensor, lengths: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yields every stage's (B, C, 1, frames) and the mask (B, 1, 1, frames) of its valid frames."""
+        lengths = (lengths + 1) // 2  # a stride-2 layer keeps frames 0, 2, 4 ...
+        mask = _frame_mask(lengths, (features.shape[2] + 1) // 2)
+        x = features.unsqueeze(1 if self.config.spectral_channels else 2)
         if x.device.type == "cuda" or self.training:
             x = x.contiguous(memory_format=torch.channels_last)
-        lengths = (lengths + 1) // 2  # a stride-2 layer keeps frames 0, 2, 4 ...
-        x = self.stem_norm(self.stem(x))
-        mask = _frame_mask(lengths, x.shape[3])
-        x = F.relu(x) * mask
+        x = self.stem(x, mask) if self.config.spectral_channels else self.stem(x)
+        x = F.relu(self.stem_norm(x)) * mask
         for block in self.blocks:
             if block.stride == 2:
+                yield x, mask
                 lengths = (lengths + 1) // 2
                 mask = _frame_mask(lengths, (x.shape[3] + 1) // 2)
             x = block(x, mask)
+        yield x, mask
+
+    def embed(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The last stage's output, pooled and projected: (B, embedding_dim), unit length."""
         pooled = self.dropout(self.pooled_norm(self.pooling(x, mask)))
         return F.normalize(self.project(pooled).float(), dim=1)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from rich.console import Console
 from rich.progress import track
 from safetensors import SafetensorError, safe_open
 
@@ -82,7 +83,7 @@ class SpeechWeights:
         encoder = self.encoder.to(device)
         result = torch.empty(len(clips), encoder.config.embedding_dim)
         order = np.argsort(cache.lengths[clips], kind="stable")
-        for start in track(range(0, len(clips), _BATCH), "speech embeddings"):
+        for start in track(range(0, len(clips), _BATCH), "speech embeddings", console=Console(stderr=True)):
             rows = order[start : start + _BATCH]
             log_mel, lengths = (torch.from_numpy(array).to(device) for array in cache.log_mel_batch(clips[rows]))
             result[rows] = encoder(normalize_log_mel(log_mel, lengths), lengths).cpu()

@@ -51,7 +51,7 @@ class PictureFeatures:
                 "split": np.asarray([record["split"] for record in records]),
             }
 
-        return cls(**_cached(pack, "picture_features.npz", compute))
+        return cls(**_cached(pack, "picture_features.npz", pack.picture_fingerprint(), compute))
 
 
 def caption_features(pack: Pack) -> np.ndarray:
@@ -75,18 +75,20 @@ def caption_features(pack: Pack) -> np.ndarray:
         captions = [pack.captions[concept] for concept in pack.concept_ids]
         return {"features": model.encode(captions, show_progress_bar=False).astype(np.float16)}
 
-    return _cached(pack, "caption_features.npz", compute)["features"]
+    return _cached(pack, "caption_features.npz", pack.fingerprint(), compute)["features"]
 
 
-def _cached(pack: Pack, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _cached(
+    pack: Pack, name: str, fingerprint: str, compute: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
     path = pack.path / "cache" / name
     if path.is_file():
         with np.load(path) as file:
-            if str(file["fingerprint"]) == pack.fingerprint():
+            if str(file["fingerprint"]) == fingerprint:
                 return {key: file[key] for key in file.files if key != "fingerprint"}
     arrays = compute()
     path.parent.mkdir(exist_ok=True)
     partial = path.with_suffix(".partial.npz")
-    np.savez(partial, fingerprint=pack.fingerprint(), **arrays)  # type: ignore[arg-type]
+    np.savez(partial, fingerprint=fingerprint, **arrays)  # type: ignore[arg-type]
     os.replace(partial, path)
     return arrays

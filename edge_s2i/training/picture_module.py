@@ -152,8 +152,8 @@ class PictureModule(lightning.LightningModule):
             )
         self.generator = Generator(config)
         if self.init_from is not None:
-            learned_on = generator_metadata(Path(self.init_from)).get("pack")
-            if learned_on is not None and learned_on != Pack.open(data.pack_folder).fingerprint():
+            learned_on = generator_metadata(Path(self.init_from)).get("pictures")
+            if learned_on is not None and learned_on != Pack.open(data.pack_folder).picture_fingerprint():
                 raise TrainingError(f"{self.init_from} learned the concepts of another pack than {data.pack_folder}")
             start = load_generator(Path(self.init_from))
             self.generator.grow_from(start)
@@ -358,6 +358,6 @@ class PictureModule(lightning.LightningModule):
         average = self.ema.average
         assert isinstance(average, Generator)
         data: PictureData = self.trainer.datamodule  # type: ignore[attr-defined]
-        pack = Pack.open(data.pack_folder).fingerprint()
-        save_generator(Path(path), average, {"stage": "picture", "step": str(self.global_step), "pack": pack})
+        pictures = Pack.open(data.pack_folder).picture_fingerprint()
+        save_generator(Path(path), average, {"stage": "picture", "step": str(self.global_step), "pictures": pictures})
         return Path(path)

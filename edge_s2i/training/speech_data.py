@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from edge_s2i.data.log_mel_cache import LogMelCache
+from edge_s2i.data.log_mel_cache import LogMelCache, ViewPlan
 from edge_s2i.data.pack import Pack
+from edge_s2i.data.phone_targets import PhoneTargets
 from edge_s2i.errors import TrainingError
 from edge_s2i.training.concept_features import PictureFeatures, caption_features
 
@@ -19,7 +20,7 @@ class ClipBatches(Sampler[np.ndarray]):
     """One epoch of `steps` batches, continued from the trainer's step.
 
     Batch `step` of `weights`-proportional clips depends on (seed, rank, step) alone; clips of similar length share
-    a batch.
+    a batch. By step `late_from` the weights have gone over, evenly, into `late_weights`.
     """
 
     def __init__(
@@ -30,9 +31,14 @@ class ClipBatches(Sampler[np.ndarray]):
         steps: int,
         seed: int,
         trainer: lightning.Trainer | None = None,
+        late_weights: np.ndarray | None = None,
+        late_from: int = 0,
     ) -> None:
         self.lengths = lengths
         self.cumulative = np.cumsum(weights / weights.sum())
+        late = weights if late_weights is None else late_weights
+        self.late_cumulative = np.cumsum(late / late.sum())
+        self.late_from = late_from
         self.batch_size = batch_size
         self.steps = steps
         self.seed = seed
@@ -55,7 +61,9 @@ class ClipBatches(Sampler[np.ndarray]):
         rank = 0 if self.trainer is None else self.trainer.global_rank
         random = np.random.default_rng((self.seed, rank, number))
         draws = random.random(_POOL * self.batch_size)
-        clips = np.minimum(np.searchsorted(self.cumulative, draws), len(self.lengths) - 1)
+        late = random.random(_POOL * self.batch_size) * self.late_from < number * _POOL
+        found = np.where(late, np.searchsorted(self.late_cumulative, draws), np.searchsorted(self.cumulative, draws))
+        clips = np.minimum(found, len(self.lengths) - 1)
         clips = clips[np.argsort(self.lengths[clips], kind="stable")]
         batches = np.split(clips, _POOL)
         return [batches[position] for position in random.permutation(_POOL)]
@@ -64,15 +72,23 @@ class ClipBatches(Sampler[np.ndarray]):
 class ClipDataset(Dataset):
     """Maps an array of positions to one collated batch."""
 
-    def __init__(self, cache: LogMelCache, clips: np.ndarray) -> None:
+    def __init__(self, cache: LogMelCache, clips: np.ndarray, phones: PhoneTargets | None = None) -> None:
         self.cache = cache
         self.clips = clips
+        self.phones = phones
 
     def __getitem__(self, positions: np.ndarray) -> dict[str, torch.Tensor]:
-        """Codes (B, T, MEL_BANDS) uint8, lengths (B,) int64, concept (B,) int64, clip (B,) int64."""
+        """Codes (B, T, MEL_BANDS) uint8, lengths (B,) int64, concept (B,) int64, clip (B,) int64.
+
+        With phones also: phones (B, P) int64 padded with 0, phone_counts (B,) int64.
+        """
         clips = self.clips[positions]
         codes, lengths = self.cache.batch(clips)
-        return {
+        targets = {}
+        if self.phones is not None:
+            phones, counts = self.phones.batch(clips)
+            targets = {"phones": torch.from_numpy(phones), "phone_counts": torch.from_numpy(counts)}
+        return targets | {
             "codes": torch.from_numpy(codes),
             "lengths": torch.from_numpy(lengths.astype(np.int64)),
             "concept": torch.from_numpy(self.cache.concept[clips].astype(np.int64)),
@@ -89,6 +105,12 @@ class SpeechData(lightning.LightningDataModule):
         steps_per_epoch: an epoch is a number of steps, since clips are drawn by weight.
         human_weight: how much likelier a human recording is drawn than a synthetic one.
         captions: use the caption teacher.
+        phones: read what is said, for the phoneme head; needs espeak-ng.
+        human_views, synthetic_views: renderings of each training clip through the recording chain, beside the clip.
+        views_chain: how hard they are: light, moderate or heavy.
+        views_share: of the batch, once the renderings have come in.
+        views_from: the step by which they have, evenly from none at the start.
+        other_words_share: of the batch, of words that name no concept, where the pack has them.
         workers: loader processes; 0 reads in the training process, which is enough for memory-mapped codes.
         seed: of the order of clips.
     """
@@ -100,11 +122,25 @@ class SpeechData(lightning.LightningDataModule):
         steps_per_epoch: int = 200,
         human_weight: float = 3.0,
         captions: bool = True,
+        phones: bool = False,
+        human_views: int = 0,
+        synthetic_views: int = 0,
+        views_chain: str = "moderate",
+        views_share: float = 0.5,
+        views_from: int = 0,
+        other_words_share: float = 0.06,
         workers: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        if not 0.0 <= views_share <= 1.0:
+            raise TrainingError(f"views_share is {views_share}; give the renderings' share of the batch, 0 to 1")
+        self.plan = ViewPlan(human_views, synthetic_views, views_chain)
+        self.use_phones = phones
+        self.views_share = views_share
+        self.other_words_share = other_words_share
+        self.views_from = views_from
         self.pack_folder = pack
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
@@ -127,18 +163,44 @@ class SpeechData(lightning.LightningDataModule):
         self.pack = Pack.open(self.pack_folder)
         self.pictures = PictureFeatures.of(self.pack)
         self.captions = caption_features(self.pack) if self.use_captions else None
-        self.cache = LogMelCache.of(self.pack)
+        self.cache = LogMelCache.of(self.pack, plan=self.plan)
+        self.phones = PhoneTargets.of(self.pack, self.cache) if self.use_phones else None
         if not (self.cache.split == "train").any():
             raise TrainingError(f"{self.pack_folder} has no clips of split train; build speech into it first")
 
     def train_dataloader(self) -> DataLoader:
         assert self.cache is not None
-        clips = self.cache.of_split("train")
-        weights = np.where(self.cache.human[clips], self.human_weight, 1.0)
-        sampler = ClipBatches(
-            self.cache.lengths[clips], weights, self.batch_size, self.steps_per_epoch, self.seed, self.trainer
+        known, unknown = self.cache.of_split("train"), self.cache.of_split("unknown")
+        share = self.other_words_share if len(unknown) else 0.0
+        clips = np.concatenate([known, unknown])
+        others = np.full(len(unknown), share / max(1, len(unknown)))
+        weights, late_weights = (
+            np.concatenate([some / some.sum() * (1.0 - share), others]) for some in self._weights(known)
         )
-        return DataLoader(ClipDataset(self.cache, clips), sampler=sampler, batch_size=None, num_workers=self.workers)
+        sampler = ClipBatches(
+            self.cache.lengths[clips],
+            weights,
+            self.batch_size,
+            self.steps_per_epoch,
+            self.seed,
+            self.trainer,
+            late_weights,
+            self.views_from,
+        )
+        dataset = ClipDataset(self.cache, clips, self.phones)
+        return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=self.workers)
+
+    def _weights(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Chances (N,) of being drawn, before the renderings have come in and after."""
+        assert self.cache is not None
+        plain = np.where(self.cache.human[clips], self.human_weight, 1.0)
+        rendered = self.cache.view[clips] > 0
+        if not rendered.any():
+            return plain, plain
+        views = np.where(self.cache.human[clips], max(1, self.plan.human), max(1, self.plan.synthetic))
+        early = np.where(rendered, 0.0, plain)
+        late = np.where(rendered, plain / views, 0.0)
+        return early, early / early.sum() * (1.0 - self.views_share) + late / late.sum() * self.views_share
 
     def val_dataloader(self) -> DataLoader:
         """Clips of split val, human and synthetic, shortest first."""

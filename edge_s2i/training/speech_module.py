@@ -13,11 +13,16 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from edge_s2i.data.log_mel_cache import CODE_LOW, CODE_STEP
-from edge_s2i.losses.info_nce import LearnedScale, info_nce, uniform_cross_entropy
+from edge_s2i.data.log_mel_cache import CODE_LOW, CODE_STEP, UNKNOWN_CONCEPT
+from edge_s2i.data.pronunciation import PHONES
+from edge_s2i.errors import TrainingError
+from edge_s2i.losses.info_nce import LearnedScale, cross_entropy_of_positives, info_nce, uniform_cross_entropy
+from edge_s2i.losses.phoneme_ctc import phoneme_ctc
 from edge_s2i.models.ema import ExponentialMovingAverage
+from edge_s2i.models.phoneme_head import PHONES_A_FRAME, PhonemeHead
 from edge_s2i.models.picture_tower import CaptionTower, PictureTower
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.models.torch_log_mel import normalize_log_mel
 from edge_s2i.training.log_mel_augmentation import (
     LogMelAugmentationConfig,
@@ -45,6 +50,12 @@ class SpeechModule(lightning.LightningModule):
         other_concepts: pictures and captions of how many random concepts each step contrasts with, beside its own.
         unknown_share: sounds that are no concept, as a share of the batch.
         ema_decay: of the encoder whose weights are validated and saved.
+        margin: taken off the cosine with the right prototype in training, so that the nearest wrong ones, the hard
+            negatives, go on being pushed away when they are merely further (CosFace, arXiv 1801.09414, eq. 4).
+        phoneme_weight: of the phoneme head's CTC; above 0 the data module must read phones.
+        phoneme_stage: the encoder's stage that the head listens to, 0 for the first.
+        phoneme_alone_steps: the head's own warm-up, in which it listens without changing the encoder.
+        start_from: speech.safetensors of an earlier run to start from, of the same encoder and concepts.
     """
 
     picture_features: torch.Tensor
@@ -67,8 +78,17 @@ class SpeechModule(lightning.LightningModule):
         other_concepts: int = 192,
         unknown_share: float = 0.06,
         ema_decay: float = 0.999,
+        margin: float = 0.0,
+        phoneme_weight: float = 0.0,
+        phoneme_stage: int = 1,
+        phoneme_alone_steps: int = 200,
+        start_from: str | None = None,
     ) -> None:
         super().__init__()
+        if not 0 <= phoneme_stage < len(encoder.channels):
+            raise TrainingError(
+                f"phoneme_stage is {phoneme_stage}; the encoder has stages 0 to {len(encoder.channels) - 1}"
+            )
         self.save_hyperparameters({"encoder": asdict(encoder), "augmentation": asdict(augmentation)})
         self.augmentation = augmentation
         self.learning_rate = learning_rate
@@ -80,7 +100,15 @@ class SpeechModule(lightning.LightningModule):
         self.unknown_weight = unknown_weight
         self.other_concepts = other_concepts
         self.unknown_share = unknown_share
+        self.margin = margin
+        self.phoneme_weight = phoneme_weight
+        self.phoneme_stage = phoneme_stage
+        self.phoneme_alone_steps = phoneme_alone_steps
+        self.start_from = start_from
         self.encoder = SpeechEncoder(encoder)
+        self.phoneme_head = (
+            PhonemeHead(encoder.channels[phoneme_stage], 1 + len(PHONES)) if phoneme_weight > 0 else None
+        )
         self.ema = ExponentialMovingAverage(self.encoder, ema_decay)
         self.picture_tower = PictureTower(embedding_dim=encoder.embedding_dim)
         self.caption_tower: CaptionTower | None = None
@@ -116,6 +144,22 @@ class SpeechModule(lightning.LightningModule):
             if data.captions is not None:
                 self.caption_tower = CaptionTower(features=data.captions.shape[1], embedding_dim=dim)
             self.prototypes = nn.Parameter(F.normalize(torch.randn(concepts, dim), dim=1))
+        if self.phoneme_head is not None and data.phones is None:
+            raise TrainingError("model.phoneme_weight is above 0 and data.phones is false; set data.phones to true")
+        if self.start_from is not None:
+            self._start_from(SpeechWeights.load(self.start_from), data)
+
+    def _start_from(self, weights: SpeechWeights, data: SpeechData) -> None:
+        if weights.concepts != data.pack.concept_ids:
+            raise TrainingError(f"{self.start_from} was trained on other concepts than {data.pack_folder} holds")
+        if weights.encoder.config != self.encoder.config:
+            raise TrainingError(f"{self.start_from} holds an encoder of another shape: {weights.encoder.config}")
+        self.encoder.load_state_dict(weights.encoder.state_dict())
+        self.ema.average.load_state_dict(weights.encoder.state_dict())
+        self.picture_tower.load_state_dict(weights.picture_tower.state_dict())
+        with torch.no_grad():
+            self.prototypes.copy_(weights.prototypes)
+            self.prototype_scale.log_scale.fill_(math.log(weights.scale))
 
     def configure_optimizers(self) -> Any:
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
@@ -149,15 +193,22 @@ class SpeechModule(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_index: int) -> torch.Tensor:
         concept = batch["concept"]
+        # Words of no concept go to the end, where the sounds of no concept will be.
+        order = torch.argsort((concept == UNKNOWN_CONCEPT).long(), stable=True)
+        batch = {name: value[order] for name, value in batch.items()}
+        known = int((concept != UNKNOWN_CONCEPT).sum())
+        concept = batch["concept"][:known]
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             log_mel = batch["codes"].transpose(1, 2).float() * CODE_STEP + CODE_LOW
-            features, lengths, known = self._augmented(log_mel, batch["lengths"])
-        embedding = self.encoder(features, lengths)
+            features, lengths = self._augmented(log_mel, batch["lengths"])
+        *inner, (last, mask) = self.encoder.stages(features, lengths)
+        embedding = self.encoder.embed(last, mask)
         speech, unknown = embedding[:known], embedding[known:]
         prototypes = F.normalize(self.prototypes, dim=1)
         scale = self.prototype_scale()
         one_hot = F.one_hot(concept, len(prototypes)).bool()
-        losses = {"prototype": self.prototype_weight * info_nce(speech, prototypes, one_hot, scale)}
+        cosines = speech @ prototypes.T - self.margin * one_hot
+        losses = {"prototype": self.prototype_weight * cross_entropy_of_positives(scale * cosines, one_hot)}
         if len(unknown) > 0:
             losses["unknown"] = self.unknown_weight * uniform_cross_entropy(unknown, prototypes, scale)
         candidates = self._candidates(concept)
@@ -167,21 +218,32 @@ class SpeechModule(lightning.LightningModule):
             captions = self.caption_tower(self.caption_features[candidates].float())
             own = concept[:, None] == candidates[None, :]
             losses["caption"] = self.caption_weight * info_nce(speech, captions, own, self.caption_scale())
+        if self.phoneme_head is not None:
+            heard, heard_mask = [*inner, (last, mask)][self.phoneme_stage]
+            losses["phoneme"] = self.phoneme_weight * self._phoneme_loss(heard, heard_mask, batch)
         total = torch.stack(list(losses.values())).sum()
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
         self.log("train/loss", total.detach(), prog_bar=True)
         self.log("train/scale", scale.detach())
         return total
 
-    def _augmented(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
-        batch = len(log_mel)
-        unknown = int(batch * self.unknown_share)
+    def _augmented(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        unknown = int(len(log_mel) * self.unknown_share)
         if unknown > 0:
             strange = unknown_sounds(log_mel[:unknown], lengths[:unknown], self.augmentation)
             log_mel, lengths = torch.cat([log_mel, strange]), torch.cat([lengths, lengths[:unknown]])
         log_mel, lengths = augment(log_mel, lengths, self.augmentation)
         features = spec_augment(normalize_log_mel(log_mel, lengths), lengths, self.augmentation)
-        return features, lengths, batch
+        return features, lengths
+
+    def _phoneme_loss(self, heard: torch.Tensor, mask: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        assert self.phoneme_head is not None
+        said = len(batch["phones"])  # the made-up sounds behind them say nothing
+        heard, mask = heard[:said], mask[:said]
+        if self.global_step < self.phoneme_alone_steps:
+            heard = heard.detach()
+        steps = PHONES_A_FRAME * mask.sum((1, 2, 3)).long()
+        return phoneme_ctc(self.phoneme_head(heard), steps, batch["phones"], batch["phone_counts"])
 
     def _candidates(self, concept: torch.Tensor) -> torch.Tensor:
         """The batch's concepts and `other_concepts` random ones, sorted, each once."""
