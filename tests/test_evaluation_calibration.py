@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edge_s2i.evaluation.calibration import (
+    acceptance_threshold,
     auroc,
     calibrate,
     expected_calibration_error,
@@ -94,3 +95,13 @@ def test_auroc_against_all_pairs():
         assert auroc(positive, negative) == pytest.approx(np.mean(wins))
     assert auroc(np.array([2.0]), np.array([1.0])) == 1.0
     assert auroc(np.array([]), np.array([1.0])) is None
+
+
+def test_acceptance_threshold_is_the_highest_that_lets_enough_through():
+    confidence = np.random.default_rng(0).random(997)
+    for target in (0.5, 0.9, 0.95, 1.0):
+        threshold = acceptance_threshold(confidence, target)
+        assert (confidence >= threshold).mean() >= target
+        assert (confidence > threshold).mean() < target
+    assert acceptance_threshold(np.array([])) is None
+    assert acceptance_threshold(np.array([0.3])) == 0.3

@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from edge_s2i.audio import log_mel
 from edge_s2i.audio.constants import MAX_SECONDS, MIN_SECONDS, SAMPLE_RATE
+from edge_s2i.audio.level import modulation, set_peak
 from edge_s2i.evaluation import unknown_sounds
-from edge_s2i.evaluation.unknown_sounds import FROM_SPEECH, SYNTHETIC
+from edge_s2i.evaluation.unknown_sounds import FROM_SPEECH, MUSIC, SYNTHETIC
+from edge_s2i.runtime.speech_to_picture import MIN_MODULATION
 
 
 def clip(seconds=1.0, seed=0):
@@ -54,3 +57,30 @@ def test_shuffled_speech_holds_the_same_pieces_in_another_order():
     middles = shuffled[800::1600]
     assert sorted(middles.tolist()) == (np.arange(1, 9) / 8).tolist()
     assert middles.tolist() != (np.arange(1, 9) / 8).tolist()
+
+
+def test_music_comes_as_often_as_asked_again_with_the_seed_and_is_usable_audio():
+    sounds, again, other = (list(unknown_sounds.music(3, seed=seed)) for seed in (1, 1, 2))
+    assert [kind for kind, _ in sounds] == [kind for kind in MUSIC for _ in range(3)]
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(sounds, again, strict=True))
+    assert not any(np.array_equal(a, b) for (_, a), (_, b) in zip(sounds, other, strict=True))
+    for _, samples in sounds:
+        assert samples.dtype == np.float32
+        assert np.isfinite(samples).all()
+        assert MIN_SECONDS * SAMPLE_RATE <= len(samples) <= MAX_SECONDS * SAMPLE_RATE
+        assert 0.001 < np.abs(samples).max() <= 1.0
+
+
+def test_music_rises_and_falls_so_that_steadiness_does_not_give_it_away():
+    sounds = list(unknown_sounds.music(8))
+    for kind in MUSIC:
+        risen = [modulation(log_mel(set_peak(samples))) for name, samples in sounds if name == kind]
+        assert np.mean(np.array(risen) > MIN_MODULATION) > 0.8, kind
+
+
+def test_a_note_has_its_pitch_and_harmonics():
+    generator = np.random.default_rng(0)
+    timbre = unknown_sounds._Timbre(roll_off=1.0, attack=0.01, decay=5.0, vibrato=0.0)
+    spectrum = np.abs(np.fft.rfft(timbre.note(440.0, SAMPLE_RATE, generator)))
+    peaks = sorted(np.argsort(spectrum)[-3:].tolist())
+    assert peaks == [440, 880, 1320]  # bins of one second are 1 Hz apart

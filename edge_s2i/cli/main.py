@@ -65,7 +65,7 @@ def _export(context: typer.Context) -> None:
 
 @app.command("evaluate", context_settings=_UNTOUCHED, help="Measure a bundle on held-out speech. (train extra)")
 def _evaluate(context: typer.Context) -> None:
-    _single("edge_s2i.cli.evaluate", "evaluate")(args=context.args, prog_name="edge-s2i evaluate")
+    _load("edge_s2i.cli.evaluate", "app")(args=context.args, prog_name="edge-s2i evaluate")
 
 
 def _load(module: str, name: str) -> Any:

@@ -1,5 +1,7 @@
 """What is measured and how: every score in the README and in a bundle's manifest is computed here.
 
-`retrieval`, `calibration`, `bootstrap` and `unknown_sounds` need NumPy alone; `efficientnet_lite`,
+`suite` measures a whole bundle and `speech_suite` its hearing alone. `retrieval`, `calibration`, `bootstrap`,
+`confusions` and `unknown_sounds` need NumPy alone; `unknown_words` asks espeak-ng to speak; `conditions` (rooms and
+noise, by `edge_s2i.acoustics`) and `plots` need the train extra; `efficientnet_lite`,
 `concept_classifier` and `fidelity` look at pictures with a frozen network and need the train extra.
 """

@@ -79,6 +79,14 @@ class BundleUnderTest:
             refusals,
         )
 
+    def nearest(self, embeddings: np.ndarray) -> list[str]:
+        """The concept nearest to each of (N, D) embeddings; empty for rows of zeros, which nothing was embedded in."""
+        names = self.manifest.concepts
+        if not names:
+            return [""] * len(embeddings)
+        indices = (embeddings @ self.prototypes.T).argmax(axis=1)
+        return [names[i] if row.any() else "" for i, row in zip(indices, embeddings, strict=True)]
+
     def draw(self, embeddings: np.ndarray, seed: int, styles: Sequence[str]) -> Iterable[np.ndarray]:
         """The first (H, W, 3) uint8 picture of `seed` of each embedding (N, D), in its own style."""
         for embedding, style in zip(embeddings, styles, strict=True):

@@ -94,10 +94,8 @@ def calibrate(
     confidence, best = top_probability(similarities, temperature)
     right = best == correct_index
     # With nothing right there is no speech to let through: only certainty would pass.
-    threshold = 1.0
-    if right.any():
-        ordered = np.sort(confidence[right])
-        threshold = float(ordered[int(np.floor((1.0 - target_true_accept) * len(ordered) + 1e-9))])
+    reached = acceptance_threshold(confidence[right], target_true_accept)
+    threshold = 1.0 if reached is None else reached
     unknown_accept = None
     if unknown_similarities is not None and len(unknown_similarities):
         unknown_accept = float(np.mean(top_probability(unknown_similarities, temperature)[0] >= threshold))
@@ -110,6 +108,17 @@ def calibrate(
         unknown_accept=unknown_accept,
         expected_calibration_error=expected_calibration_error(confidence, right),
     )
+
+
+def acceptance_threshold(confidence: np.ndarray, target_true_accept: float = 0.95) -> float | None:
+    """The highest threshold that at least `target_true_accept` of `confidence` reaches.
+
+    confidence: (N,) of rightly recognized speech; None of nothing.
+    """
+    ordered = np.sort(np.asarray(confidence, np.float64))
+    if not ordered.size:
+        return None
+    return float(ordered[int(np.floor((1.0 - target_true_accept) * ordered.size + 1e-9))])
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = 10) -> list[dict[str, float]]:

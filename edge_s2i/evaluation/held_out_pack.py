@@ -111,6 +111,14 @@ class HeldOutPack:
         """Concept ids, sorted."""
         return self._pack.concept_ids
 
+    def other_words(self) -> set[str]:
+        """What training and validation heard that names no concept."""
+        return self._pack.other_words()
+
+    def concept_rows(self) -> list[dict[str, Any]]:
+        """What the pack says of each concept: id, English caption, captions by language, sources."""
+        return self._pack.concepts()
+
     @cached_property
     def clips(self) -> tuple[Clip, ...]:
         """All clips that were held out of training, sorted by key.

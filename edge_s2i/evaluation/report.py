@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+
+from edge_s2i.evaluation import tables
 
 # How many languages and speakers are shown of one split, most clips first; the JSON report has them all.
 _SHOWN = {"by_language": 15, "by_speaker": 6}
 
-_TASKS = {
+TASKS = {
     "speech_to_concept": "Speech to concept: is the concept said among the k nearest of all known concepts?",
     "speech_to_picture": "Speech to picture: is a real picture of the concept said among the k nearest?",
     "picture_to_speech": "Picture to speech: is a clip of what the picture shows among the k nearest?",
@@ -26,6 +27,17 @@ _MEASURES = ("R@1", "R@5", "R@10", "mAP")
 
 def print_report(report: Mapping[str, Any], console: Console) -> None:
     """Prints everything of note in a report of `edge_s2i.evaluation.suite.evaluate`."""
+    print_header(report, console)
+    print_splits(report, console)
+    print_retrieval(report, TASKS, console)
+    _print_pictures(report, console)
+    _print_confidence(report, console)
+    for key, title in (("by_language", "language"), ("by_speaker", "speaker")):
+        _print_groups(report, key, title, console)
+
+
+def print_header(report: Mapping[str, Any], console: Console) -> None:
+    """What was measured, where and when."""
     bundle, pack, machine = report["bundle"], report["pack"], report["machine"]
     size = bundle["image_size"]
     console.print(f"bundle {bundle['name']} of {bundle['created']}, sha256 {bundle['sha256'][:12]}, {size} px")
@@ -33,17 +45,11 @@ def print_report(report: Mapping[str, Any], console: Console) -> None:
     where = f"{machine['cpu']}, {machine['cores']} cores"
     console.print(f"measured on {where}, {report['date']}, in {report['seconds']['total']:.0f} s")
     console.print("In brackets: 95% bootstrap interval over concepts. chance: what guessing would give.\n")
-    _print_splits(report, console)
-    for task, title in _TASKS.items():
-        _print_retrieval(report, task, title, console)
-    _print_pictures(report, console)
-    _print_confidence(report, console)
-    for key, title in (("by_language", "language"), ("by_speaker", "speaker")):
-        _print_groups(report, key, title, console)
 
 
-def _print_splits(report: Mapping[str, Any], console: Console) -> None:
-    table = _table("Speech held out of training", "split", "clips", "by people", "speakers", "concepts")
+def print_splits(report: Mapping[str, Any], console: Console) -> None:
+    """How much speech each split has, and whose."""
+    table = tables.table("Speech held out of training", "split", "clips", "by people", "speakers", "concepts")
     table.add_column("languages", overflow="fold")
     for name, split in report["splits"].items():
         counts = [split[key] for key in ("clips", "human_clips", "speakers", "concepts")]
@@ -55,20 +61,26 @@ def _print_splits(report: Mapping[str, Any], console: Console) -> None:
         console.print(f"Limited to {report['limit']} clips a split.", style="dim")
 
 
-def _print_retrieval(report: Mapping[str, Any], task: str, title: str, console: Console) -> None:
+def print_retrieval(report: Mapping[str, Any], tasks: Mapping[str, str], console: Console) -> None:
+    """A table for every task that any split has; tasks: key in the report -> title."""
+    for task, title in tasks.items():
+        _print_task(report, task, title, console)
+
+
+def _print_task(report: Mapping[str, Any], task: str, title: str, console: Console) -> None:
     rows = {name: split[task] for name, split in report["splits"].items() if task in split}
     if not rows:
         return
-    table = _table(title, "split", *_MEASURES)
+    table = tables.table(title, "split", *_MEASURES)
     for name, found in rows.items():
-        table.add_row(name, *(_percent(found[measure]) for measure in _MEASURES))
+        table.add_row(name, *(tables.percent(found[measure]) for measure in _MEASURES))
         if task != "speech_to_concept":  # the gallery, and so the chance, is each split's own
             gallery = f"  chance ({found['gallery']:,} to find)"
-            table.add_row(gallery, *(_chance(found[measure]) for measure in _MEASURES), style="dim")
+            table.add_row(gallery, *(tables.chance(found[measure]) for measure in _MEASURES), style="dim")
     if task == "speech_to_concept":
         found = next(iter(rows.values()))
         label = f"chance ({found['gallery']:,} concepts)"
-        table.add_row(label, *(_chance(found[measure]) for measure in _MEASURES), style="dim")
+        table.add_row(label, *(tables.chance(found[measure]) for measure in _MEASURES), style="dim")
     console.print(table)
 
 
@@ -81,7 +93,7 @@ def _print_pictures(report: Mapping[str, Any], console: Console) -> None:
         pictures["from_prototypes"],
         pictures["kid_reference"],
     )
-    table = _table(
+    table = tables.table(
         f"Concept accuracy: a classifier names the pictures drawn, among {classifier['concepts']:,} concepts",
         "pictures drawn from",
         "pictures",
@@ -94,19 +106,19 @@ def _print_pictures(report: Mapping[str, Any], console: Console) -> None:
     for name, split in report["splits"].items():
         found = split["concept_accuracy"]
         measures = ("top1", "top5", "top1_understood", "top1_not_understood", "top1_heard_right")
-        table.add_row(name, f"{found['pictures']:,}", *(_percent(found[measure]) for measure in measures))
+        table.add_row(name, f"{found['pictures']:,}", *(tables.percent(found[measure]) for measure in measures))
     table.add_row(
         "concept prototypes",
         f"{own['pictures']:,}",
-        _percent(own["top1"]),
-        _percent(own["top5"]),
+        tables.percent(own["top1"]),
+        tables.percent(own["top5"]),
     )
-    table.add_row("chance", "", _chance(own["top1"]), _chance(own["top5"]), style="dim")
+    table.add_row("chance", "", tables.chance(own["top1"]), tables.chance(own["top5"]), style="dim")
     table.add_section()
     for key, label in _CEILINGS.items():
         found = classifier["ceiling"].get(key)
         if found:
-            table.add_row(label, f"{found['pictures']:,}", _percent(found["top1"]), _percent(found["top5"]))
+            table.add_row(label, f"{found['pictures']:,}", tables.percent(found["top1"]), tables.percent(found["top5"]))
     console.print(table)
     console.print(
         f"Classifier: {classifier['head']}, on {classifier['features']}, from "
@@ -115,11 +127,11 @@ def _print_pictures(report: Mapping[str, Any], console: Console) -> None:
         "concept said was the nearest of all.\n",
         style="dim",
     )
-    table = _table("Distance from real pictures: KID x 1000, lower is nearer", "pictures drawn from", "KID")
+    table = tables.table("Distance from real pictures: KID x 1000, lower is nearer", "pictures drawn from", "KID")
     for name, split in report["splits"].items():
-        table.add_row(name, _thousandths(split["kid"]))
-    table.add_row("concept prototypes", _thousandths(own["kid"]))
-    table.add_row("floor: real against real pictures", _thousandths(reference["floor"]))
+        table.add_row(name, tables.thousandths(split["kid"]))
+    table.add_row("concept prototypes", tables.thousandths(own["kid"]))
+    table.add_row("floor: real against real pictures", tables.thousandths(reference["floor"]))
     console.print(table)
     style = "of all styles" if reference["style"] is None else f"of style {reference['style']}"
     console.print(
@@ -131,7 +143,7 @@ def _print_pictures(report: Mapping[str, Any], console: Console) -> None:
 
 def _print_confidence(report: Mapping[str, Any], console: Console) -> None:
     threshold = report["bundle"]["confidence"]["threshold"]
-    table = _table(
+    table = tables.table(
         f"Understood: confidence of at least {threshold:.2f}",
         "input",
         "sounds",
@@ -146,14 +158,14 @@ def _print_confidence(report: Mapping[str, Any], console: Console) -> None:
         table.add_row(
             name,
             f"{split['clips']:,}",
-            _percent(found["understood"]),
-            *(_share(found[key]) for key in shares),
+            tables.percent(found["understood"]),
+            *(tables.share(found[key]) for key in shares),
         )
     table.add_section()
     for kind, found in report["unknown_sounds"].items():
-        table.add_row(kind, f"{found['sounds']:,}", _percent(found["understood"]))
+        table.add_row(kind, f"{found['sounds']:,}", tables.percent(found["understood"]))
     console.print(table)
-    table = _table(
+    table = tables.table(
         "Can confidence be trusted? AUROC: 0.5 is guessing, 1 is perfect",
         "split",
         "right or wrong",
@@ -164,55 +176,21 @@ def _print_confidence(report: Mapping[str, Any], console: Console) -> None:
     for name, split in report["splits"].items():
         aurocs = ("auroc_right_vs_wrong", "auroc_speech_vs_noise", "auroc_speech_vs_scrambled")
         found = split["confidence"]
-        table.add_row(name, *(_plain(found[key]) for key in (*aurocs, "expected_calibration_error")))
+        table.add_row(name, *(tables.plain(found[key]) for key in (*aurocs, "expected_calibration_error")))
     console.print(table)
 
 
 def _print_groups(report: Mapping[str, Any], key: str, title: str, console: Console) -> None:
     judged = ["top-1 of pictures"] if "pictures" in report else []
-    table = _table(f"By {title}", "split", title, "clips", "R@1", "R@5", "understood", *judged)
+    table = tables.table(f"By {title}", "split", title, "clips", "R@1", "R@5", "understood", *judged)
     left_out = 0
     for name, split in report["splits"].items():
         groups = list(split[key].items())
         left_out += max(0, len(groups) - _SHOWN[key])
         for group, found in groups[: _SHOWN[key]]:
             shares: Sequence[str] = ("R@1", "R@5", "understood", *(["top1"] if judged else []))
-            table.add_row(name, group, f"{found['clips']:,}", *(_share(found[share]) for share in shares))
+            table.add_row(name, group, f"{found['clips']:,}", *(tables.share(found[share]) for share in shares))
         table.add_section()
     console.print(table)
     if left_out:
         console.print(f"{left_out} more, with fewer clips, are in the JSON report.\n", style="dim")
-
-
-def _table(title: str, first: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column(first, overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
-
-
-def _percent(found: Mapping[str, Any] | None) -> str:
-    if found is None:
-        return "-"
-    low, high = 100 * found["low"], 100 * found["high"]
-    digits = 0 if high >= 10 else 1  # a share of some percent needs its tenths
-    return f"{100 * found['value']:.1f}% [{low:.{digits}f}-{high:.{digits}f}]"
-
-
-def _chance(found: Mapping[str, Any] | None) -> str:
-    return "-" if found is None else f"{100 * found['chance']:.2f}%"
-
-
-def _thousandths(found: Mapping[str, Any] | None) -> str:
-    if found is None:
-        return "too few"
-    return f"{1000 * found['value']:.1f} [{1000 * found['low']:.1f} to {1000 * found['high']:.1f}]"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}%"
-
-
-def _plain(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

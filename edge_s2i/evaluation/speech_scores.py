@@ -37,6 +37,30 @@ class HeardSplit:
         ranks[retrieval.queries] = retrieval.ranks
         return cls(name, clips, heard, retrieval, ranks)
 
+    def part(self, chosen: np.ndarray) -> "HeardSplit":
+        """The clips where `chosen`, (N,) bool, is true; gallery and ranks stay those of all concepts."""
+        kept = np.flatnonzero(chosen)
+        queries = np.flatnonzero(np.isin(self.retrieval.queries, kept))
+        heard, found = self.heard, self.retrieval
+        return HeardSplit(
+            self.name,
+            [self.clips[index] for index in kept],
+            Heard(heard.embeddings[kept], heard.confidence[kept], heard.understood[kept], {}),
+            Retrieval(
+                np.searchsorted(kept, found.queries[queries]),
+                found.ranks[queries],
+                found.average_precisions[queries],
+                found.relevant[queries],
+                found.gallery,
+            ),
+            self.concept_ranks[kept],
+        )
+
+    @property
+    def right(self) -> np.ndarray:
+        """(N,) bool: whether the concept said is the nearest of all."""
+        return self.concept_ranks == 1
+
     @property
     def concepts(self) -> np.ndarray:
         """(N,) concept ids."""
@@ -54,17 +78,35 @@ def score_speech(split: HeardSplit, embedded: PictureEmbeddings | None = None) -
         "languages": sorted({clip.language for clip in clips}),
         "clips_of_unknown_concepts": len(clips) - len(split.retrieval.queries),
         "refused_before_encoder": heard.refusals,
-        "speech_to_concept": _retrieval_report(split.retrieval, concepts),
+        "speech_to_concept": score_concepts(split),
     }
     if embedded is not None:
-        to_picture = retrieve(heard.embeddings, concepts, embedded.embeddings, embedded.concepts)
-        report["speech_to_picture"] = _retrieval_report(to_picture, concepts)
-        everything = np.ones(len(embedded.held_out), bool)
-        for task, chosen in (("picture_to_speech", everything), ("held_out_picture_to_speech", embedded.held_out)):
-            shown = embedded.concepts[chosen]
-            to_speech = retrieve(embedded.embeddings[chosen], shown, heard.embeddings, concepts)
-            report[task] = _retrieval_report(to_speech, shown)
+        report |= score_pictures(heard.embeddings, concepts, embedded)
     return report
+
+
+def score_pictures(embeddings: np.ndarray, concepts: np.ndarray, embedded: PictureEmbeddings) -> dict[str, Any]:
+    """Retrieval between clips and real pictures, both ways. embeddings: (N, D) of clips; concepts: (N,) ids."""
+    to_picture = retrieve(embeddings, concepts, embedded.embeddings, embedded.concepts)
+    report = {"speech_to_picture": _retrieval_report(to_picture, concepts)}
+    everything = np.ones(len(embedded.held_out), bool)
+    for task, chosen in (("picture_to_speech", everything), ("held_out_picture_to_speech", embedded.held_out)):
+        shown = embedded.concepts[chosen]
+        to_speech = retrieve(embedded.embeddings[chosen], shown, embeddings, concepts)
+        report[task] = _retrieval_report(to_speech, shown)
+    return report
+
+
+def score_concepts(split: HeardSplit) -> dict[str, Any]:
+    """Is the concept said among the nearest of all that the bundle knows?"""
+    return _retrieval_report(split.retrieval, split.concepts)
+
+
+def score_concept_to_speech(split: HeardSplit, bundle: BundleUnderTest) -> dict[str, Any]:
+    """The way back without real pictures: does a concept's prototype find the clips in which it is said?"""
+    names = np.array(bundle.manifest.concepts)
+    result = retrieve(bundle.prototypes, names, split.heard.embeddings, split.concepts)
+    return _retrieval_report(result, names)
 
 
 def score_confidence(split: HeardSplit, unknown: dict[str, Heard]) -> dict[str, Any]:
@@ -73,7 +115,7 @@ def score_confidence(split: HeardSplit, unknown: dict[str, Heard]) -> dict[str, 
     Noise (with silence and tones) and speech taken apart are scored apart: the first is easily told from speech.
     """
     confidence, accepted = split.heard.confidence, split.heard.understood
-    right = split.concept_ranks == 1
+    right = split.right
     noises = [heard.confidence for kind, heard in unknown.items() if kind not in FROM_SPEECH]
     scrambled = [heard.confidence for kind, heard in unknown.items() if kind in FROM_SPEECH]
     return {
@@ -87,6 +129,17 @@ def score_confidence(split: HeardSplit, unknown: dict[str, Heard]) -> dict[str, 
         "expected_calibration_error": expected_calibration_error(confidence, right),
         "reliability": reliability(confidence, right),
     }
+
+
+def score_reliability(split: HeardSplit, bins: int = 10) -> list[dict[str, Any]]:
+    """The reliability diagram's points of a split, each with a 95% interval of its accuracy over concepts."""
+    confidence, right = split.heard.confidence, split.right.astype(float)
+    points: list[dict[str, Any]] = []
+    for point in reliability(confidence, right, bins):
+        # As `reliability` itself bins, with certainty in the last bin.
+        inside = np.minimum((confidence * bins).astype(int), bins - 1) == round(point["low"] * bins)
+        points.append({**point, "accuracy": interval(right[inside], split.concepts[inside])})
+    return points
 
 
 def score_unknown(unknown: dict[str, Heard]) -> dict[str, Any]:

@@ -1,22 +1,19 @@
 """The whole evaluation of a bundle on a data pack's held-out speech, as one JSON-ready report."""
 
-import dataclasses
-import hashlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import edge_s2i
 from edge_s2i.errors import RequestError
 from edge_s2i.evaluation.bundle_under_test import BundleUnderTest, Heard
-from edge_s2i.evaluation.held_out_pack import Clip, HeldOutPack
-from edge_s2i.evaluation.machine import describe_machine
+from edge_s2i.evaluation.choosing import choose_clips, people_first
+from edge_s2i.evaluation.held_out_pack import HeldOutPack
 from edge_s2i.evaluation.picture_embeddings import PictureEmbeddings
+from edge_s2i.evaluation.report_parts import describe_bundle, describe_pack, describe_run, rounded
 from edge_s2i.evaluation.speech_scores import (
     HeardSplit,
     score_confidence,
@@ -79,7 +76,7 @@ def evaluate(
     pack = HeldOutPack(pack_path)
     bundle = BundleUnderTest(bundle_path, settings.threads)
     _check_style(bundle, settings.style)
-    chosen = _chosen_splits(pack, settings)
+    chosen = choose_clips(pack, settings.splits, settings.limit, settings.seed)
     embedded = _read_embeddings(picture_embeddings, pack, bundle)
     judge = None
     if settings.pictures:
@@ -125,27 +122,17 @@ def evaluate(
         report["by_speaker"] = score_groups(split, [clip.speaker for clip in split.clips], right)
     seconds["total"] = time.perf_counter() - begin
     content: dict[str, Any] = {
-        "format": REPORT_FORMAT,
-        "edge_s2i": edge_s2i.__version__,
-        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "machine": describe_machine(settings.threads),
-        "seconds": seconds,
+        **describe_run(REPORT_FORMAT, settings.threads, seconds),
         "seed": settings.seed,
         "limit": settings.limit,
-        "bundle": _describe_bundle(bundle),
-        "pack": {
-            "sha256": pack.sha256,
-            "seed": pack.manifest.get("seed"),
-            "concepts": len(pack.concepts),
-            "held_out_language": pack.manifest.get("held_out_language"),
-            "clips_left_out_as_training_has_them": pack.repeats,
-        },
+        "bundle": describe_bundle(bundle),
+        "pack": describe_pack(pack),
         "splits": reports,
         "unknown_sounds": score_unknown(unknown),
     }
     if pictures is not None:
         content["pictures"] = pictures
-    return _rounded(content)
+    return rounded(content)
 
 
 def default_cache(pack_path: Path) -> Path:
@@ -164,61 +151,13 @@ def _check_style(bundle: BundleUnderTest, style: str | None) -> None:
         raise RequestError(f"style {style!r} is unknown; this bundle has {', '.join(known)}")
 
 
-def _chosen_splits(pack: HeldOutPack, settings: EvaluationSettings) -> dict[str, list[Clip]]:
-    chosen = {}
-    for name in settings.splits or pack.splits:
-        clips = [clip for clip in pack.clips if clip.split == name]
-        if not clips:
-            there = ", ".join(pack.splits) or "none"
-            raise RequestError(f"the pack has no held-out clips in split {name!r}; it has {there}")
-        if settings.limit is not None and len(clips) > settings.limit:
-            # By hash, so that a limited run hears every language and not the first shard.
-            clips = sorted(clips, key=lambda clip: _hash(settings.seed, clip.key))[: settings.limit]
-            clips.sort(key=lambda clip: clip.key)
-        chosen[name] = clips
-    if not chosen:
-        raise RequestError("the pack has no held-out speech to evaluate on")
-    return chosen
-
-
 def _hear_unknown(
     bundle: BundleUnderTest, splits: list[HeardSplit], settings: EvaluationSettings, track: Progress
 ) -> dict[str, Heard]:
     """Silence, noise, tones, and held-out clips (people's first) reversed and shuffled."""
-    clips = [clip for split in splits for clip in split.clips]
-    clips.sort(key=lambda clip: (not clip.human, _hash(settings.seed, clip.key)))
+    clips = people_first((clip for split in splits for clip in split.clips), settings.seed)
     voices = [clip.samples() for clip in clips[: settings.unknown]]
     sounds: dict[str, list[np.ndarray]] = {kind: [] for kind in (*SYNTHETIC, *FROM_SPEECH)}
     for kind, samples in unknown_sounds(voices, settings.unknown, settings.seed):
         sounds[kind].append(samples)
     return {kind: bundle.hear(track(made, f"listening to {kind}", len(made))) for kind, made in sounds.items() if made}
-
-
-def _hash(seed: int, key: str) -> str:
-    return hashlib.sha256(f"{seed}:{key}".encode()).hexdigest()
-
-
-def _describe_bundle(bundle: BundleUnderTest) -> dict[str, Any]:
-    manifest = bundle.manifest
-    return {
-        "name": manifest.name,
-        "created": manifest.created,
-        "sha256": bundle.sha256,
-        "concepts": len(manifest.concepts),
-        "image_size": manifest.image_size,
-        "parameters": {"encoder": manifest.encoder.parameters, "generator": manifest.generator.parameters},
-        "confidence": dataclasses.asdict(manifest.confidence),
-    }
-
-
-def _rounded(content: Any) -> Any:
-    """Floats to five digits after the point, so that reports are easily read and compared."""
-    if isinstance(content, dict):
-        return {key: _rounded(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_rounded(value) for value in content]
-    if isinstance(content, float | np.floating):
-        return round(float(content), 5)
-    if isinstance(content, np.integer):
-        return int(content)
-    return content
