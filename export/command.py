@@ -17,7 +17,8 @@ from edge_s2i.audio.level import set_peak
 from edge_s2i.bundle import PROTOTYPES_NAME, Bundle, ConfidenceSettings, GraphInfo, Manifest, write_bundle
 from edge_s2i.data.log_mel_cache import LogMelCache
 from edge_s2i.data.pack import Pack
-from edge_s2i.evaluation.calibration import Calibration, calibrate
+from edge_s2i.data.splits import UNKNOWN_VAL
+from edge_s2i.evaluation.calibration import Calibration, calibrate, top_probability
 from edge_s2i.evaluation.unknown_sounds import SYNTHETIC
 from edge_s2i.models.cost import measure_cost
 from edge_s2i.models.generator import Generator, GeneratorConfig, generator_metadata, load_generator
@@ -72,6 +73,7 @@ def export_bundle(
     embeddings = weights.embed(cache, validation)
     encoder_file, encoder_info = _encoder(weights, cache, validation[:64], precision, table)
     calibration = _calibrate(weights, embeddings.numpy(), cache.concept[validation], cache, validation)
+    other_words = _other_words_accept(weights, cache, calibration)
     generator = _with_config(generator, generator.config.with_doubt_of(calibration.temperature))
     generator_file, generator_info = _generator(generator, embeddings[:64].numpy(), precision, table)
     # The threshold of the network itself is compared in the runtime's float16 prototypes: same to three digits.
@@ -104,7 +106,7 @@ def export_bundle(
             "weights": precision,
             "encoder": asdict(weights.encoder.config),
             "generator": asdict(generator.config),
-            "calibration": asdict(calibration),
+            "calibration": asdict(calibration) | {"other_words_accept": other_words},
         },
     )
     files = {
@@ -118,6 +120,7 @@ def export_bundle(
         f"confidence on {len(validation)} validation clips: threshold {calibration.threshold:.3f}, "
         f"accuracy {calibration.accuracy:.1%}, calibration error {calibration.expected_calibration_error:.3f}; "
         f"of noise and speech played backwards {calibration.unknown_accept or 0.0:.1%} would pass"
+        + ("" if other_words is None else f", of words that name no concept {other_words:.1%}")
     )
     console.print(f"wrote {out}: {bundle.bytes:,} bytes")
     return bundle
@@ -191,6 +194,15 @@ def _calibrate(
     prototypes = weights.prototypes.numpy()
     unknown = np.stack(list(_unknown_embeddings(weights, cache, clips)))
     return calibrate(embeddings @ prototypes.T, concept, unknown @ prototypes.T)
+
+
+def _other_words_accept(weights: SpeechWeights, cache: LogMelCache, calibration: Calibration) -> float | None:
+    """Share of validation's words of no concept that would be "understood"; None of a pack that has no such words."""
+    clips = cache.of_split(UNKNOWN_VAL)
+    if not len(clips):
+        return None
+    similarities = (weights.embed(cache, clips) @ weights.prototypes.T).numpy()
+    return float(np.mean(top_probability(similarities, calibration.temperature)[0] >= calibration.threshold))
 
 
 def _unknown_embeddings(weights: SpeechWeights, cache: LogMelCache, clips: np.ndarray) -> Iterator[np.ndarray]:
