@@ -71,6 +71,25 @@ def test_look_ahead_is_all_that_a_stage_waits_for() -> None:
     assert whole[1] > waits[1]
 
 
+def test_short_products_change_training_by_a_rounding_error_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    encoder = SpeechEncoder(replace(SMALL, dropout=0.0))
+    features, lengths, target = torch.randn(4, MEL_BANDS, 60), torch.tensor([60, 50, 40, 30]), torch.randn(4, 32)
+    gradients = []
+    for short in (False, True):
+        encoder.shorten_products(short)
+        encoder.train().zero_grad()
+        (encoder(features, lengths) * target).sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in encoder.parameters()]))
+    assert not torch.equal(*gradients)
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.98
+    heard = []
+    for short in (False, True):
+        encoder.shorten_products(short)
+        heard.append(encoder.eval()(features, lengths))
+    assert torch.equal(*heard)
+
+
 def test_variants_keep_the_budget() -> None:
     features, lengths = torch.zeros(1, MEL_BANDS, 300), torch.tensor([300])
     for config in (

@@ -96,6 +96,25 @@ class TimeConv(nn.Conv2d):
         return super().forward(x if self.padded_alone else F.pad(x, self.sides))
 
 
+class PointwiseConv(nn.Conv2d):
+    """1x1 convolution. In training with `short` set it is one product of bfloat16 numbers, summed up in float32.
+
+    On a CPU with AVX-512 BF16 that product takes two fifths of the time, and torch's autocast, which shortens the
+    convolutions along time as well, gains nothing.
+    """
+
+    short = False
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, 1, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not (self.short and self.training):
+            return super().forward(x)
+        frames = x.permute(0, 2, 3, 1).to(torch.bfloat16)
+        return F.linear(frames, self.weight[:, :, 0, 0].to(torch.bfloat16)).float().permute(0, 3, 1, 2)
+
+
 class SpectralStem(nn.Module):
     """Convolutions over bands and frames, then over all bands: (B, 1, MEL_BANDS, T) -> (B, C, 1, (T + 1) // 2)."""
 
@@ -128,7 +147,7 @@ class SeparableBlock(nn.Module):
         self.stride = stride
         self.residual = channels_in == channels_out and stride == 1
         self.depthwise = TimeConv(channels_in, channels_in, kernel, stride, channels_in, look_ahead)
-        self.pointwise = nn.Conv2d(channels_in, channels_out, 1, bias=False)
+        self.pointwise = PointwiseConv(channels_in, channels_out)
         self.norm = nn.BatchNorm2d(channels_out)
         self.gate = SqueezeExcite(channels_out, squeeze) if squeeze else None
 
@@ -209,6 +228,12 @@ class SpeechEncoder(nn.Module):
                 mask = _frame_mask(lengths, (x.shape[3] + 1) // 2)
             x = block(x, mask)
         yield x, mask
+
+    def shorten_products(self, short: bool = True) -> None:
+        """Has training multiply in bfloat16 where that is quick; see PointwiseConv."""
+        for module in self.modules():
+            if isinstance(module, PointwiseConv):
+                module.short = short
 
     def embed(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The last stage's output, pooled and projected: (B, embedding_dim), unit length."""

@@ -56,6 +56,7 @@ class SpeechModule(lightning.LightningModule):
         phoneme_stage: the encoder's stage that the head listens to, 0 for the first.
         phoneme_alone_steps: the head's own warm-up, in which it listens without changing the encoder.
         start_from: speech.safetensors of an earlier run to start from, of the same encoder and concepts.
+        short_products: multiply in bfloat16 where a CPU with AVX-512 BF16 gains by it: a step takes two thirds.
     """
 
     picture_features: torch.Tensor
@@ -83,6 +84,7 @@ class SpeechModule(lightning.LightningModule):
         phoneme_stage: int = 1,
         phoneme_alone_steps: int = 200,
         start_from: str | None = None,
+        short_products: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= phoneme_stage < len(encoder.channels):
@@ -106,6 +108,7 @@ class SpeechModule(lightning.LightningModule):
         self.phoneme_alone_steps = phoneme_alone_steps
         self.start_from = start_from
         self.encoder = SpeechEncoder(encoder)
+        self.encoder.shorten_products(short_products)
         self.phoneme_head = (
             PhonemeHead(encoder.channels[phoneme_stage], 1 + len(PHONES)) if phoneme_weight > 0 else None
         )
