@@ -17,7 +17,7 @@ from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.training.command import _run_folder, train
 from edge_s2i.training.concept_features import caption_features
 from edge_s2i.training.embedding_cache import EmbeddingCache
-from edge_s2i.training.speech_data import ClipBatches
+from edge_s2i.training.speech_data import ClipBatches, SpeechData
 from edge_s2i.training.speech_module import SpeechModule
 
 needs_espeak = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
@@ -192,6 +192,20 @@ def test_batches_follow_the_weights() -> None:
     weights[:10] = 9.0  # half of the mass
     drawn = torch.tensor([clip for batch in ClipBatches(lengths, weights, 16, 100, seed=0) for clip in batch])
     assert 0.45 < float((drawn < 10).float().mean()) < 0.55
+
+
+def test_a_share_of_voices_leaves_whole_speakers_out(fixture_pack: Path) -> None:
+    pack = Pack.open(fixture_pack)
+    data = SpeechData(str(fixture_pack), voice_share=0.5, recording_share=0.5)
+    data.cache = cache = LogMelCache.of(pack)
+    clips = cache.of_split("train")
+    kept = data._shared(clips)
+    assert 0 < len(kept) < len(clips)
+    speakers = {name: cache.speaker[some][~cache.human[some]] for name, some in (("all", clips), ("kept", kept))}
+    for speaker in set(speakers["kept"]):
+        assert (speakers["kept"] == speaker).sum() == (speakers["all"] == speaker).sum()
+    with pytest.raises(TrainingError, match=r"voice_share is 0\.0; give more than 0"):
+        SpeechData(str(fixture_pack), voice_share=0.0)
 
 
 def test_batches_go_over_into_the_late_weights() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from edge_s2i.data.hashing import draw
 from edge_s2i.data.log_mel_cache import LogMelCache, ViewPlan
 from edge_s2i.data.pack import Pack
 from edge_s2i.data.phone_targets import PhoneTargets
@@ -110,6 +111,8 @@ class SpeechData(lightning.LightningDataModule):
         views_chain: how hard they are: light, moderate or heavy.
         views_share: of the batch, once the renderings have come in.
         views_from: the step by which they have, evenly from none at the start.
+        voice_share, recording_share: of the synthetic speakers, and of people's recordings, to train on; for learning
+            curves.
         other_words_share: of the batch, of words that name no concept, where the pack has them.
         workers: loader processes; 0 reads in the training process, which is enough for memory-mapped codes.
         seed: of the order of clips.
@@ -129,6 +132,8 @@ class SpeechData(lightning.LightningDataModule):
         views_share: float = 0.5,
         views_from: int = 0,
         other_words_share: float = 0.06,
+        voice_share: float = 1.0,
+        recording_share: float = 1.0,
         workers: int = 0,
         seed: int = 0,
     ) -> None:
@@ -140,6 +145,11 @@ class SpeechData(lightning.LightningDataModule):
         self.use_phones = phones
         self.views_share = views_share
         self.other_words_share = other_words_share
+        for name, share in (("voice_share", voice_share), ("recording_share", recording_share)):
+            if not 0.0 < share <= 1.0:
+                raise TrainingError(f"{name} is {share}; give more than 0 and at most 1")
+        self.voice_share = voice_share
+        self.recording_share = recording_share
         self.views_from = views_from
         self.pack_folder = pack
         self.batch_size = batch_size
@@ -170,7 +180,7 @@ class SpeechData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         assert self.cache is not None
-        known, unknown = self.cache.of_split("train"), self.cache.of_split("unknown")
+        known, unknown = self._shared(self.cache.of_split("train")), self.cache.of_split("unknown")
         share = self.other_words_share if len(unknown) else 0.0
         clips = np.concatenate([known, unknown])
         others = np.full(len(unknown), share / max(1, len(unknown)))
@@ -189,6 +199,19 @@ class SpeechData(lightning.LightningDataModule):
         )
         dataset = ClipDataset(self.cache, clips, self.phones)
         return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=self.workers)
+
+    def _shared(self, clips: np.ndarray) -> np.ndarray:
+        """Those of `clips` that the shares leave, by hash: of speakers where they are synthetic, of texts of people."""
+        assert self.cache is not None
+        if self.voice_share == self.recording_share == 1.0:
+            return clips
+        human, names = (
+            self.cache.human[clips],
+            np.where(self.cache.human[clips], self.cache.text[clips], self.cache.speaker[clips]),
+        )
+        drawn = {name: draw("share", name) for name in set(names.tolist())}
+        share = np.where(human, self.recording_share, self.voice_share)
+        return clips[np.array([drawn[name] for name in names.tolist()]) < share]
 
     def _weights(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Chances (N,) of being drawn, before the renderings have come in and after."""
