@@ -4,7 +4,6 @@ A network and what became of it on other data lie in one valley, and between the
 both were tested on (WiSE-FT, arXiv 2109.01903, section 3).
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -16,7 +15,6 @@ from edge_s2i.errors import TrainingError
 from edge_s2i.models.speech_weights import SpeechWeights
 
 _UNIT_LENGTH = ("prototypes", "picture_embeddings")
-_OF_BOTH = ("encoder", "concepts", "picture_keys")  # what the two must agree on
 
 
 def average_runs(first: Path, second: Path, share: float, out: Path) -> Path:
@@ -28,10 +26,15 @@ def average_runs(first: Path, second: Path, share: float, out: Path) -> Path:
         raise TrainingError(f"the share is {share}; give the second run's part of the mean, 0 to 1")
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise TrainingError(f"{out} cannot be written: give a file name in a folder that exists")
-    (old, old_metadata), (new, metadata) = (_read(path) for path in (first, second))
-    for name in _OF_BOTH:
-        if json.loads(old_metadata[name]) != json.loads(metadata[name]):
+    runs = [SpeechWeights.load(path) for path in (first, second)]
+    for name, (one, other) in {
+        "the encoder's shape": [run.encoder.config for run in runs],
+        "concepts": [run.concepts for run in runs],
+        "pictures": [run.picture_keys for run in runs],
+    }.items():
+        if one != other:
             raise TrainingError(f"{first} and {second} differ in {name}; average a run and one that started from it")
+    (old, _), (new, metadata) = (_read(path) for path in (first, second))
     mean = {}
     for name, value in new.items():
         mixed = torch.lerp(old[name].float(), value.float(), share).to(value.dtype)
@@ -43,6 +46,5 @@ def average_runs(first: Path, second: Path, share: float, out: Path) -> Path:
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    SpeechWeights.load(path)  # says what is wrong with the file
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118 - not a dict
