@@ -26,13 +26,14 @@ def average_runs(first: Path, second: Path, share: float, out: Path) -> Path:
         raise TrainingError(f"the share is {share}; give the second run's part of the mean, 0 to 1")
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise TrainingError(f"{out} cannot be written: give a file name in a folder that exists")
-    runs = [SpeechWeights.load(path) for path in (first, second)]
-    for name, (one, other) in {
-        "the encoder's shape": [run.encoder.config for run in runs],
-        "concepts": [run.concepts for run in runs],
-        "pictures": [run.picture_keys for run in runs],
-    }.items():
-        if one != other:
+    one, other = SpeechWeights.load(first), SpeechWeights.load(second)
+    same = {
+        "the encoder's shape": one.encoder.config == other.encoder.config,
+        "concepts": one.concepts == other.concepts,
+        "pictures": one.picture_keys == other.picture_keys,
+    }
+    for name, alike in same.items():
+        if not alike:
             raise TrainingError(f"{first} and {second} differ in {name}; average a run and one that started from it")
     (old, _), (new, metadata) = (_read(path) for path in (first, second))
     mean = {}
