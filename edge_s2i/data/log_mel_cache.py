@@ -185,7 +185,7 @@ def _build_cache(pack: Pack, index_path: Path, frames_path: Path, fingerprint: s
     all_lengths, all_records = [], []
     concept_index[""] = UNKNOWN_CONCEPT
     shards = [*pack.shards("speech"), *pack.shards("unknown")]
-    partial = frames_path.with_suffix(".u8.partial")
+    partial = frames_path.with_suffix(f".u8.{os.getpid()}.partial")  # two runs may start on a new pack at once
     with partial.open("wb") as file, ProcessPoolExecutor(jobs) as pool:
         results = pool.map(_shard_log_mels, shards, repeat(plan))
         for codes, lengths, records in track(results, "log-mel cache", total=len(shards)):
@@ -194,7 +194,7 @@ def _build_cache(pack: Pack, index_path: Path, frames_path: Path, fingerprint: s
             all_records.extend(records)
     os.replace(partial, frames_path)
     lengths = np.concatenate(all_lengths) if all_lengths else np.zeros(0, np.int32)
-    index_partial = index_path.with_name(f"{plan.name}.partial.npz")
+    index_partial = index_path.with_name(f"{plan.name}.{os.getpid()}.partial.npz")
     np.savez(
         index_partial,
         fingerprint=fingerprint,

@@ -55,7 +55,7 @@ def _build(cache: LogMelCache, path: os.PathLike, fingerprint: str) -> None:
         known[voice, text] = phones(text, voice)
     each = [known[pair] for pair in said]
     counts = np.array([len(numbers) for numbers in each], np.int32)
-    partial = f"{os.fspath(path)}.partial.npz"
+    partial = f"{os.fspath(path)}.{os.getpid()}.partial.npz"  # two runs may start on a new pack at once
     np.savez(
         partial,
         fingerprint=fingerprint,

@@ -88,7 +88,7 @@ def _cached(
                 return {key: file[key] for key in file.files if key != "fingerprint"}
     arrays = compute()
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial.npz")
+    partial = path.with_suffix(f".{os.getpid()}.partial.npz")
     np.savez(partial, fingerprint=fingerprint, **arrays)  # type: ignore[arg-type]
     os.replace(partial, path)
     return arrays
