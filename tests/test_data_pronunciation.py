@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001 - phones in the letters of the phonetic alphabet
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,4 +68,7 @@ def test_targets_of_a_cache(fixture_pack, monkeypatch):
         assert not row[count:].any()
     monkeypatch.setattr(phone_targets, "phones", lambda *_: pytest.fail("made again"))
     assert PhoneTargets.of(pack, cache).counts.tolist() == targets.counts.tolist()
+    other = replace(cache, text=cache.text[::-1].copy())  # of one length, and not the same rows
+    monkeypatch.setattr(phone_targets, "phones", lambda text, _: np.ones(len(text) % 7, np.uint8))
+    assert PhoneTargets.of(pack, other).counts.tolist() == [len(text) % 7 for text in other.text]
     (fixture_pack / "cache" / f"phones-{len(cache.lengths)}.npz").unlink()

@@ -62,6 +62,10 @@ class ViewPlan:
             return "log_mel"
         return f"log_mel-{self.human}-{self.synthetic}-{self.chain}-{self.seed}"
 
+    def fingerprint(self) -> str:
+        """Changes when the chain's numbers do: a view of another chain is no view of this one."""
+        return f"-{CHAINS[self.chain]}" if self.human or self.synthetic else ""
+
 
 def encode_log_mel(values: np.ndarray) -> np.ndarray:
     """Log-mel in nats -> uint8 codes, any shape."""
@@ -138,7 +142,7 @@ class LogMelCache:
         plan = plan or ViewPlan()
         folder = pack.path / "cache"
         index_path, frames_path = folder / f"{plan.name}.npz", folder / f"{plan.name}.u8"
-        fingerprint = f"{_CACHE_FORMAT}-{pack.fingerprint()}"
+        fingerprint = f"{_CACHE_FORMAT}-{pack.fingerprint()}{plan.fingerprint()}"
         if not (index_path.is_file() and str(np.load(index_path)["fingerprint"]) == fingerprint):
             _build_cache(pack, index_path, frames_path, fingerprint, jobs, plan)
         index = np.load(index_path)

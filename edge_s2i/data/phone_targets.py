@@ -1,5 +1,6 @@
 """The phones of every clip in a log-mel cache, made once and kept beside it."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 
@@ -25,7 +26,9 @@ class PhoneTargets:
     def of(cls, pack: Pack, cache: LogMelCache) -> "PhoneTargets":
         """Opens or makes the targets of `cache`'s clips. DataError where espeak-ng is needed and not installed."""
         path = pack.path / "cache" / f"phones-{len(cache.lengths)}.npz"
-        fingerprint = f"{_FORMAT}-{len(PHONES)}-{pack.fingerprint()}"
+        # Two caches of a pack may be of one length and not of the same rows: what is said, row by row, names them.
+        said = hashlib.sha256(cache.text.tobytes() + cache.speaker.tobytes()).hexdigest()
+        fingerprint = f"{_FORMAT}-{len(PHONES)}-{pack.fingerprint()}-{said}"
         if not (path.is_file() and str(np.load(path)["fingerprint"]) == fingerprint):
             _build(cache, path, fingerprint)
         stored = np.load(path)
