@@ -27,9 +27,10 @@ def test_embedding_is_unit_length() -> None:
 
 SPECTRAL = replace(SMALL, spectral_channels=(4, 6, 8))
 STREAMING = replace(SMALL, squeeze=0, look_ahead=1)
+TRUNK = replace(SMALL, trunk=(4, 6, 6, 8, 8), channels=(16,), blocks=(1,), kernels=(5,))
 
 
-@pytest.mark.parametrize("config", [SMALL, SPECTRAL, STREAMING], ids=["bands", "spectral", "streaming"])
+@pytest.mark.parametrize("config", [SMALL, SPECTRAL, STREAMING, TRUNK], ids=["bands", "spectral", "streaming", "trunk"])
 @pytest.mark.parametrize("frames", [17, 50, 77])
 def test_padding_changes_nothing(frames: int, config: SpeechEncoderConfig) -> None:
     encoder = SpeechEncoder(config).eval()
@@ -107,6 +108,8 @@ def test_variants_keep_the_budget() -> None:
         ({"spectral_channels": (4,) * 5}, "64 bands can be halved 4 times"),
         ({"look_ahead": 1}, "with squeeze 0"),
         ({"look_ahead": -1, "squeeze": 0}, "0 or more frames"),
+        ({"trunk": (4, 6, 6)}, "channels of five stages"),
+        ({"trunk": (4, 6, 6, 8, 8), "look_ahead": 0, "squeeze": 0}, "0.38 s ahead"),
     ],
 )
 def test_impossible_variants_are_refused(wrong: dict, message: str) -> None:

@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT, LogMelCache
+from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT, LogMelCache, ViewPlan
 from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
+from edge_s2i.models.spectral_trunk import SpectralTrunk
 from edge_s2i.models.speech_weights import SpeechWeights
+from edge_s2i.models.torch_log_mel import normalize_log_mel
 from edge_s2i.training.command import _run_folder, train
 from edge_s2i.training.concept_features import caption_features
 from edge_s2i.training.embedding_cache import EmbeddingCache
+from edge_s2i.training.log_mel_augmentation import LogMelAugmentationConfig
 from edge_s2i.training.speech_data import ClipBatches, SpeechData
 from edge_s2i.training.speech_module import SpeechModule
+from edge_s2i.training.trunk_features import HeardClips, TrunkFeatures
 
 needs_espeak = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
 
@@ -239,3 +243,44 @@ def test_configuration_can_be_printed(capsys: pytest.CaptureFixture[str]) -> Non
         train("speech", ["--data.pack=nowhere", "--print_config"])
     assert exit_.value.code == 0
     assert "learning_rate: 0.002" in capsys.readouterr().out
+
+
+TRUNK = ["--model.encoder.trunk=[2,3,4,4,6]", "--model.encoder.channels=[24]", "--model.encoder.blocks=[1]"]
+TRUNK += ["--model.encoder.kernels=[3]"]
+
+
+def test_a_frozen_trunk_is_heard_through_once_and_learned_from(fixture_pack: Path, tmp_path: Path) -> None:
+    pack = shutil.copytree(fixture_pack, tmp_path / "pack")
+    copies = ["--model.trunk_copies=2", "--model.learning_rate=0.01", "--data.human_views=1"]
+    weights = run(pack, tmp_path / "run", 8, 4, *TRUNK, *copies)
+    assert len(list((pack / "cache").glob("trunk-*.f16"))) == 2
+    made = {path.name: path.stat().st_mtime_ns for path in (pack / "cache").glob("trunk-*")}
+    again = run(pack, tmp_path / "again", 2, 2, *TRUNK, *copies)
+    assert {path.name: path.stat().st_mtime_ns for path in (pack / "cache").glob("trunk-*")} == made
+    for name, value in weights.encoder.trunk.state_dict().items():
+        assert torch.equal(again.encoder.trunk.state_dict()[name], value), f"{name} of a frozen trunk has changed"
+    with pytest.raises(TrainingError, match="trunk_copies is 2; it needs an encoder with a trunk, trunk_rate 0"):
+        run(pack, tmp_path / "thawed", 2, 2, *TRUNK, *copies, "--model.trunk_rate=0.1")
+    thawed = run(pack, tmp_path / "thawed", 3, 3, *TRUNK, "--model.trunk_rate=0.5")
+    assert not torch.equal(thawed.encoder.trunk.last.weight, weights.encoder.trunk.last.weight)
+
+
+def test_rows_of_the_first_copy_are_what_the_trunk_hears_of_each_clip(fixture_pack: Path, tmp_path: Path) -> None:
+    pack = Pack.open(shutil.copytree(fixture_pack, tmp_path / "pack"))
+    cache = LogMelCache.of(pack)
+    clips = np.flatnonzero(cache.split == "train")[:20]
+    trunk = SpectralTrunk((2, 3, 4, 4, 6)).requires_grad_(False)
+    state = {name: value.numpy() for name, value in trunk.state_dict().items()}
+    heard = HeardClips(pack.path, ViewPlan(), clips, trunk.channels, state, LogMelAugmentationConfig(), 0.25)
+    features = TrunkFeatures.of(heard, 2)
+    assert features.rows_a_copy == 25
+    assert (features.concept[20:25] == UNKNOWN_CONCEPT).all()
+    assert features.concept[25:45].tolist() == cache.concept[clips].tolist()
+    batch = features.batch(np.arange(20))
+    log_mel, lengths = (torch.from_numpy(array) for array in cache.log_mel_batch(clips))
+    expected = trunk.eval()(normalize_log_mel(log_mel, lengths), lengths)
+    assert batch["lengths"].tolist() == trunk.frames_of(lengths).tolist()
+    for row, length in enumerate(batch["lengths"].tolist()):
+        torch.testing.assert_close(batch["heard"][row, ..., :length], expected[row, ..., :length], atol=0.02, rtol=0.05)
+    other = features.batch(25 + np.arange(20))
+    assert other["lengths"].tolist() != batch["lengths"].tolist()  # at another speed

@@ -3,7 +3,8 @@
 The family is QuartzNet / TC-ResNet (arXiv 1910.10261, 1904.03814): convolutions run along time only, mel bands
 are input channels. They are written as 2-D convolutions over a (B, C, 1, T) tensor, because that is the layout that
 channels-last kernels, TFLite and the NPU delegates run fastest. A spectral stem before them (after BC-ResNet, arXiv
-2106.04140) sees a formant as the same thing wherever a speaker's throat puts it.
+2106.04140) sees a formant as the same thing wherever a speaker's throat puts it; a pretrained trunk in its place has
+heard more people than any pack holds.
 """
 
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from edge_s2i.audio.constants import MEL_BANDS
+from edge_s2i.models.spectral_trunk import SpectralTrunk
 
 
 @dataclass(frozen=True)
 class SpeechEncoderConfig:
     """Shape of a SpeechEncoder; travels with its weights."""
 
+    trunk: tuple[int, ...] = ()  # channels of a SpectralTrunk's five stages; the first stage behind it is at 12.5 Hz
     channels: tuple[int, ...] = (128, 192, 384)  # every stage halves the frame rate: 50, 25, 12.5 Hz
     blocks: tuple[int, ...] = (2, 3, 2)  # residual blocks after a stage's first, strided one
     kernels: tuple[int, ...] = (9, 9, 7)  # frames at the stage's own rate
@@ -33,7 +36,7 @@ class SpeechEncoderConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("channels", "blocks", "kernels", "spectral_channels"):
+        for name in ("trunk", "channels", "blocks", "kernels", "spectral_channels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not len(self.channels) == len(self.blocks) == len(self.kernels) >= 1:
             raise ValueError(
@@ -45,6 +48,11 @@ class SpeechEncoderConfig:
         if len(self.spectral_channels) > 4:
             raise ValueError(
                 f"spectral_channels has {len(self.spectral_channels)} layers; 64 bands can be halved 4 times"
+            )
+        if self.trunk and (len(self.trunk) != 5 or self.spectral_channels or self.look_ahead is not None):
+            raise ValueError(
+                f"trunk {self.trunk} needs channels of five stages, and takes the place of spectral_channels; it hears "
+                "0.38 s ahead, so look_ahead must be None"
             )
         if self.look_ahead is not None and (self.look_ahead < 0 or self.squeeze):
             # A gate is the mean over the whole utterance.
@@ -185,8 +193,11 @@ class SpeechEncoder(nn.Module):
         super().__init__()
         self.config = config = config or SpeechEncoderConfig()
         first = config.channels[0]
+        self.trunk = SpectralTrunk(config.trunk) if config.trunk else None
         self.stem: nn.Module
-        if config.spectral_channels:
+        if config.trunk:
+            self.stem = TimeConv(config.trunk[-1], first, config.stem_kernel, 1, 1, None)
+        elif config.spectral_channels:
             self.stem = SpectralStem(config.spectral_channels, first)
         else:
             self.stem = TimeConv(MEL_BANDS, first, config.stem_kernel, 2, 1, config.look_ahead)
@@ -214,12 +225,27 @@ class SpeechEncoder(nn.Module):
 
     def stages(self, features: torch.Tensor, lengths: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yields every stage's (B, C, 1, frames) and the mask (B, 1, 1, frames) of its valid frames."""
+        if self.trunk is not None:
+            yield from self.stages_of_heard(self.trunk(features, lengths), self.trunk.frames_of(lengths))
+            return
         lengths = (lengths + 1) // 2  # a stride-2 layer keeps frames 0, 2, 4 ...
         mask = _frame_mask(lengths, (features.shape[2] + 1) // 2)
         x = features.unsqueeze(1 if self.config.spectral_channels else 2)
         if x.device.type == "cuda" or self.training:
             x = x.contiguous(memory_format=torch.channels_last)
         x = self.stem(x, mask) if self.config.spectral_channels else self.stem(x)
+        yield from self._stages(x, lengths, mask)
+
+    def stages_of_heard(
+        self, heard: torch.Tensor, lengths: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The same from what the trunk gave: (B, C, 1, T), of which `lengths` (B,) are valid."""
+        mask = _frame_mask(lengths, heard.shape[3])
+        yield from self._stages(self.stem(heard * mask), lengths, mask)
+
+    def _stages(
+        self, x: torch.Tensor, lengths: torch.Tensor, mask: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         x = F.relu(self.stem_norm(x)) * mask
         for block in self.blocks:
             if block.stride == 2:
@@ -230,9 +256,9 @@ class SpeechEncoder(nn.Module):
         yield x, mask
 
     def shorten_products(self, short: bool = True) -> None:
-        """Has training multiply in bfloat16 where that is quick; see PointwiseConv."""
+        """Has training multiply in bfloat16 where that is quick; see PointwiseConv and SpectralTrunk."""
         for module in self.modules():
-            if isinstance(module, PointwiseConv):
+            if isinstance(module, PointwiseConv | SpectralTrunk):
                 module.short = short
 
     def embed(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

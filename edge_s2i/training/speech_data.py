@@ -12,7 +12,10 @@ from edge_s2i.data.log_mel_cache import LogMelCache, ViewPlan
 from edge_s2i.data.pack import Pack
 from edge_s2i.data.phone_targets import PhoneTargets
 from edge_s2i.errors import TrainingError
+from edge_s2i.models.spectral_trunk import SpectralTrunk
 from edge_s2i.training.concept_features import PictureFeatures, caption_features
+from edge_s2i.training.log_mel_augmentation import LogMelAugmentationConfig
+from edge_s2i.training.trunk_features import HeardClips, TrunkFeatures
 
 _POOL = 8  # batches drawn together, then sorted by length: padding falls from about 45% to 10%
 
@@ -97,6 +100,16 @@ class ClipDataset(Dataset):
         }
 
 
+class HeardDataset(Dataset):
+    """Maps an array of rows to one collated batch of what a frozen trunk heard."""
+
+    def __init__(self, heard: TrunkFeatures) -> None:
+        self.heard = heard
+
+    def __getitem__(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        return self.heard.batch(rows)
+
+
 class SpeechData(lightning.LightningDataModule):
     """Speech of a data pack, with frozen features of its pictures and captions.
 
@@ -159,6 +172,7 @@ class SpeechData(lightning.LightningDataModule):
         self.workers = workers
         self.seed = seed
         self.cache: LogMelCache | None = None
+        self.heard: TrunkFeatures | None = None
 
     def prepare_data(self) -> None:
         """Makes the caches, in one process."""
@@ -178,17 +192,36 @@ class SpeechData(lightning.LightningDataModule):
         if not (self.cache.split == "train").any():
             raise TrainingError(f"{self.pack_folder} has no clips of split train; build speech into it first")
 
+    def hear(
+        self, trunk: SpectralTrunk, augmentation: LogMelAugmentationConfig, copies: int, unknown_share: float
+    ) -> None:
+        """Has training read what `trunk`, which must stay as it is, hears of the clips: `copies` times each."""
+        clips, *_ = self._training_clips()
+        weights = {name: value.detach().cpu().numpy() for name, value in trunk.state_dict().items()}
+        self.unknown_share = unknown_share
+        self.heard = TrunkFeatures.of(
+            HeardClips(
+                self.pack.path, self.plan, clips, trunk.channels, weights, augmentation, unknown_share
+            ),
+            copies,
+        )  # fmt: skip
+
     def train_dataloader(self) -> DataLoader:
         assert self.cache is not None
-        known, unknown = self._shared(self.cache.of_split("train")), self.cache.of_split("unknown")
-        share = self.other_words_share if len(unknown) else 0.0
-        clips = np.concatenate([known, unknown])
-        others = np.full(len(unknown), share / max(1, len(unknown)))
-        weights, late_weights = (
-            np.concatenate([some / some.sum() * (1.0 - share), others]) for some in self._weights(known)
-        )
+        clips, weights, late_weights = self._training_clips()
+        dataset: Dataset
+        if self.heard is None:
+            dataset, lengths = ClipDataset(self.cache, clips, self.phones), self.cache.lengths[clips]
+        else:
+            dataset, lengths = HeardDataset(self.heard), self.heard.lengths
+            strange = self.heard.rows_a_copy - len(clips)
+            sounds = np.full(strange, self.unknown_share / max(1, strange))
+            copies = len(self.heard.frames)
+            weights, late_weights = (
+                np.tile(np.concatenate([some, sounds]), copies) for some in (weights, late_weights)
+            )
         sampler = ClipBatches(
-            self.cache.lengths[clips],
+            lengths,
             weights,
             self.batch_size,
             self.steps_per_epoch,
@@ -197,8 +230,19 @@ class SpeechData(lightning.LightningDataModule):
             late_weights,
             self.views_from,
         )
-        dataset = ClipDataset(self.cache, clips, self.phones)
         return DataLoader(dataset, sampler=sampler, batch_size=None, num_workers=self.workers)
+
+    def _training_clips(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Clips to train on, and their chances before the renderings have come in and after; each sums to 1."""
+        assert self.cache is not None
+        known, unknown = self._shared(self.cache.of_split("train")), self.cache.of_split("unknown")
+        share = self.other_words_share if len(unknown) else 0.0
+        clips = np.concatenate([known, unknown])
+        others = np.full(len(unknown), share / max(1, len(unknown)))
+        weights, late_weights = (
+            np.concatenate([some / some.sum() * (1.0 - share), others]) for some in self._weights(known)
+        )
+        return clips, weights, late_weights
 
     def _shared(self, clips: np.ndarray) -> np.ndarray:
         """Those of `clips` that the shares leave, by hash: of speakers where they are synthetic, of texts of people."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from edge_s2i.losses.phoneme_ctc import phoneme_ctc
 from edge_s2i.models.ema import ExponentialMovingAverage
 from edge_s2i.models.phoneme_head import PHONES_A_FRAME, PhonemeHead
 from edge_s2i.models.picture_tower import CaptionTower, PictureTower
+from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS, load_pretrained
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.models.torch_log_mel import normalize_log_mel
@@ -31,6 +33,10 @@ from edge_s2i.training.log_mel_augmentation import (
     unknown_sounds,
 )
 from edge_s2i.training.speech_data import SpeechData
+
+# What keeps training from learning the few copies of a clip by heart: noise as a share of each channel's deviation, and
+# frames taken away.
+_HEARD_NOISE, _HEARD_FRAMES_LOST = 0.3, 0.05
 
 
 class SpeechModule(lightning.LightningModule):
@@ -57,6 +63,10 @@ class SpeechModule(lightning.LightningModule):
         phoneme_alone_steps: the head's own warm-up, in which it listens without changing the encoder.
         start_from: speech.safetensors of an earlier run to start from, of the same encoder and concepts.
         short_products: multiply in bfloat16 where a CPU with AVX-512 BF16 gains by it: a step takes two thirds.
+        trunk_rate: learning rate of the encoder's trunk, as a share of the others'; at 0 it stays as it is. A trunk of
+            the published shape starts from the published weights.
+        trunk_copies: how often each clip goes through a trunk that stays as it is before training, once as it is and
+            then augmented, each time differently; 0 hears anew in every step, which costs five times as much.
     """
 
     picture_features: torch.Tensor
@@ -85,9 +95,11 @@ class SpeechModule(lightning.LightningModule):
         phoneme_alone_steps: int = 200,
         start_from: str | None = None,
         short_products: bool = False,
+        trunk_rate: float = 0.0,
+        trunk_copies: int = 0,
     ) -> None:
         super().__init__()
-        if not 0 <= phoneme_stage < len(encoder.channels):
+        if phoneme_weight > 0 and not 0 <= phoneme_stage < len(encoder.channels):
             raise TrainingError(
                 f"phoneme_stage is {phoneme_stage}; the encoder has stages 0 to {len(encoder.channels) - 1}"
             )
@@ -107,7 +119,17 @@ class SpeechModule(lightning.LightningModule):
         self.phoneme_stage = phoneme_stage
         self.phoneme_alone_steps = phoneme_alone_steps
         self.start_from = start_from
+        self.trunk_rate = trunk_rate
+        self.trunk_copies = trunk_copies
+        if trunk_copies and (not encoder.trunk or trunk_rate > 0 or phoneme_weight > 0):
+            raise TrainingError(
+                f"trunk_copies is {trunk_copies}; it needs an encoder with a trunk, trunk_rate 0 and phoneme_weight 0"
+            )
         self.encoder = SpeechEncoder(encoder)
+        if self.encoder.trunk is not None:
+            if encoder.trunk == PRETRAINED_CHANNELS and start_from is None:
+                load_pretrained(self.encoder.trunk)
+            self.encoder.trunk.requires_grad_(trunk_rate > 0)
         self.encoder.shorten_products(short_products)
         self.phoneme_head = (
             PhonemeHead(encoder.channels[phoneme_stage], 1 + len(PHONES)) if phoneme_weight > 0 else None
@@ -151,6 +173,9 @@ class SpeechModule(lightning.LightningModule):
             raise TrainingError("model.phoneme_weight is above 0 and data.phones is false; set data.phones to true")
         if self.start_from is not None:
             self._start_from(SpeechWeights.load(self.start_from), data)
+        if self.trunk_copies and stage == "fit":
+            assert self.encoder.trunk is not None
+            data.hear(self.encoder.trunk, self.augmentation, self.trunk_copies, self.unknown_share)
 
     def _start_from(self, weights: SpeechWeights, data: SpeechData) -> None:
         if weights.concepts != data.pack.concept_ids:
@@ -165,13 +190,20 @@ class SpeechModule(lightning.LightningModule):
             self.prototype_scale.log_scale.fill_(math.log(weights.scale))
 
     def configure_optimizers(self) -> Any:
-        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        trunk = [*self.encoder.trunk.parameters()] if self.encoder.trunk is not None and self.trunk_rate > 0 else []
+        pretrained = {id(parameter) for parameter in trunk}
+        parameters = [p for p in self.parameters() if p.requires_grad and id(p) not in pretrained]
         matrices = [p for p in parameters if p.ndim > 1 and p is not self.prototypes]
         others = [p for p in parameters if p.ndim <= 1 or p is self.prototypes]
         optimizer = torch.optim.AdamW(
             [
                 {"params": matrices, "weight_decay": self.weight_decay},
                 {"params": others, "weight_decay": 0.0},
+                *(
+                    [{"params": trunk, "weight_decay": 0.0, "lr": self.learning_rate * self.trunk_rate}]
+                    if trunk
+                    else []
+                ),
             ],
             lr=self.learning_rate,
             betas=(0.9, 0.98),
@@ -201,10 +233,7 @@ class SpeechModule(lightning.LightningModule):
         batch = {name: value[order] for name, value in batch.items()}
         known = int((concept != UNKNOWN_CONCEPT).sum())
         concept = batch["concept"][:known]
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            log_mel = batch["codes"].transpose(1, 2).float() * CODE_STEP + CODE_LOW
-            features, lengths = self._augmented(log_mel, batch["lengths"])
-        *inner, (last, mask) = self.encoder.stages(features, lengths)
+        *inner, (last, mask) = self._stages(batch)
         embedding = self.encoder.embed(last, mask)
         speech, unknown = embedding[:known], embedding[known:]
         prototypes = F.normalize(self.prototypes, dim=1)
@@ -229,6 +258,19 @@ class SpeechModule(lightning.LightningModule):
         self.log("train/loss", total.detach(), prog_bar=True)
         self.log("train/scale", scale.detach())
         return total
+
+    def _stages(self, batch: dict[str, torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            if "heard" in batch:
+                heard = batch["heard"]
+                kept = torch.rand(len(heard), 1, 1, heard.shape[3], device=heard.device) > _HEARD_FRAMES_LOST
+                heard = (heard + torch.randn_like(heard) * heard.std((0, 2, 3), keepdim=True) * _HEARD_NOISE) * kept
+            else:
+                log_mel = batch["codes"].transpose(1, 2).float() * CODE_STEP + CODE_LOW
+                features, lengths = self._augmented(log_mel, batch["lengths"])
+        if "heard" in batch:
+            return self.encoder.stages_of_heard(heard, batch["lengths"])
+        return self.encoder.stages(features, lengths)
 
     def _augmented(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         unknown = int(len(log_mel) * self.unknown_share)
