@@ -92,6 +92,9 @@ def test_a_pack_of_everything(options):
         ("tabby-cat", "es", "human"),
         ("apple", "fr", "human"),
         ("apple", "pt", "human"),
+        ("apple", "en", "human"),
+        ("apple", "de", "human"),
+        ("apple", "da", "human"),
         ("pear", "fr", "human"),
         ("pear", "ro", "human"),
         ("dog", "en", "piper"),
@@ -99,6 +102,10 @@ def test_a_pack_of_everything(options):
     }
     assert clips["dog", "en", "human"]["split"] == "human-en"
     assert clips["dog", "es", "human"]["split"] == "human-es"
+    assert clips["apple", "de", "human"]["split"] == "human-de"
+    assert clips["apple", "da", "human"]["speaker"] == "human-da-ktuberling"
+    assert clips["apple", "da", "human"]["text"] == ""
+    assert sum(clip["source"] == "ktuberling-data" for clip in pack.clips()) == 3  # not twice where a file serves twice
     assert clips["dog", "es", "human"]["picture"] == "stamp-animals-dog"
     assert clips["apple", "pt", "human"]["text"] == "Uma maçã"
     assert clips["dog", "en", "piper"] | {"clip": "", "seconds": 0, "picture": ""} == {
@@ -146,7 +153,7 @@ def test_every_pair_names_a_clip_a_picture_and_captions(options):
         }
         assert pictures[pair["picture"]]["concept"] == pair["concept"]
         assert pictures[pair["picture"]]["split"] == "train"
-        assert pair["captions"]
+        assert pair["captions"] or pair["source"] == "ktuberling-data"  # which does not write down what is said
 
 
 def test_clips_are_16_khz_mono_trimmed_and_levelled(options):
@@ -385,8 +392,8 @@ def test_a_changed_plan_takes_over_the_clips_it_shares(options, tmp_path, monkey
     made = []
     monkeypatch.setattr(samples, "prepare", lambda source: made.append(1) or prepare(source))
     built = build(options)
-    # pt, ro and the two ready clips are new; the Lithuanian one cannot be read, in either build.
-    assert len(made) == 5
+    # pt, ro, two named apples and the two ready clips are new; the Lithuanian one cannot be read, in either build.
+    assert len(made) == 7
     assert built.dropped["recording unreadable"] == 1
     assert contents(options.out) == contents(tmp_path / "clean")
     assert not (options.out / STATE_FOLDER / "earlier").exists()

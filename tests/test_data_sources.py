@@ -9,7 +9,7 @@ import pytest
 import tiny_packages as tiny
 from PIL import Image
 
-from edge_s2i.data import emoji, fetching, ready_voices
+from edge_s2i.data import emoji, fetching, ktuberling, ready_voices
 from edge_s2i.data.records import FileSlice, Picture
 from edge_s2i.data.rendering import PICTURE_SIZE, UnfitPictureError, render
 from edge_s2i.data.stamps import STAMPS_FOLDER, read_stamps
@@ -229,7 +229,7 @@ def test_offline_says_what_was_tried_and_what_to_do(tmp_path, monkeypatch):
     program(tmp_path / "bin", "npm", "echo 'npm error code ENOTFOUND' >&2; exit 1")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(DataError) as stopped:
-        fetching.stamps_package([])
+        fetching.debian_package(fetching.STAMPS_PACKAGE, [])
     assert str(stopped.value) == (
         "tuxpaint-stamps-default could not be fetched with `apt-get download` "
         "(E: Unable to fetch some archives); "
@@ -263,3 +263,16 @@ def test_packages_on_disk_are_not_fetched(tmp_path, monkeypatch):
         fetching.icon_package("noto", [tmp_path / "nowhere"])
     with pytest.raises(DataError, match="no emoji set named 'apple'; choose from noto"):
         fetching.icon_package("apple", [tmp_path])
+
+
+def test_words_are_named_in_english_whatever_the_game_calls_them(tmp_path):
+    root = fetching.unpacked(tiny.write_words(tmp_path)) / ktuberling.SOUNDS_FOLDER
+    words = ktuberling.read_words(root)
+    assert {word.language for word in words} == {"en", "de", "da"}  # Low Saxon has no captions
+    assert {word.word for word in words} == {"apple", "sphynx"}
+    assert all(word.path.is_file() for word in words)  # the file that is gone is not among them
+    (root / "fr.soundtheme").write_text(
+        '<sound name="tv_fireengine" file="en/apple.ogg" /><sound name="tux-bow" file="en/apple.ogg" />'
+        '<sound name="spectacles"       file="en/apple.ogg" />'
+    )
+    assert [word.word for word in ktuberling.read_words(root) if word.language == "fr"] == ["glasses", "fire engine"]

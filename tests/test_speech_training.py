@@ -203,7 +203,7 @@ def test_a_share_of_voices_leaves_whole_speakers_out(fixture_pack: Path) -> None
     data = SpeechData(str(fixture_pack), voice_share=0.5, recording_share=0.5)
     data.cache = cache = LogMelCache.of(pack)
     clips = cache.of_split("train")
-    kept = data._shared(clips)
+    kept = clips[data._shared(clips)]
     assert 0 < len(kept) < len(clips)
     speakers = {name: cache.speaker[some][~cache.human[some]] for name, some in (("all", clips), ("kept", kept))}
     for speaker in set(speakers["kept"]):

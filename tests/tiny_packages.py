@@ -97,6 +97,22 @@ def write_stamps(folder: Path) -> Path:
     return path
 
 
+def write_words(folder: Path) -> Path:
+    """Volunteers who say "apple" in English, German and Danish, twice with one recording, and what nobody drew."""
+    sounds = "usr/share/ktuberling/sounds/"
+    files = {}
+    for number, language in enumerate(("en", "de", "da", "nds")):
+        named = {"tux-apple": "apple", "xmas_apple": "apple", "moon_sphynx": "sphynx", "tv_apple": "gone"}
+        lines = [f'<sound name="{name}"  file="{language}/{file}.ogg" />' for name, file in named.items()]
+        files[f"{sounds}{language}.soundtheme"] = "\n".join(lines).encode()
+        for place, file in enumerate(("apple", "sphynx")):
+            files[f"{sounds}{language}/{file}.ogg"] = ogg(250 + 30 * number + 7 * place)
+    path = folder / "ktuberling-data_4.0-1_all.deb"
+    data = tar_bytes({f"./{name}": data for name, data in files.items()})
+    path.write_bytes(debian_package({"debian-binary": b"2.0\n", "control.tar.gz": tar_bytes({}), "data.tar.gz": data}))
+    return path
+
+
 def write_emojibase(folder: Path) -> Path:
     entries = [
         {"label": label, "hexcode": code} | ({} if group is None else {"group": group, "subgroup": subgroup})
@@ -169,6 +185,7 @@ def write_packages(folder: Path) -> Path:
     """Everything that `data build all` asks for."""
     folder.mkdir(parents=True, exist_ok=True)
     write_stamps(folder)
+    write_words(folder)
     write_emojibase(folder)
     versions = {"noto": "1.2.9", "twemoji": "1.2.5", "openmoji": "1.2.29", "fluent-emoji-flat": "1.2.6"}
     for name, version in versions.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_s2i.data import emoji, fetching, ready_voices, stamps
+from edge_s2i.data import emoji, fetching, ktuberling, ready_voices, stamps
 from edge_s2i.data.planning import (
     CAPTION_LANGUAGES,
     VOICES_PER_TEXT,
@@ -75,13 +75,20 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
     inventory = Inventory()
     if options.content in ("stamps", "all"):
         progress("unpacking stamps", 0, 1)
-        package = fetching.stamps_package(options.packages_from)
+        package = fetching.debian_package(fetching.STAMPS_PACKAGE, options.packages_from)
         version = fetching.package_version(package)
         sources.append(Source(fetching.STAMPS_PACKAGE, version, stamps.LICENCE, stamps.ATTRIBUTION))
         add_stamps(inventory, _read_stamps(package), fetching.STAMPS_PACKAGE)
         progress("unpacking stamps", 1, 1)
     if options.content in ("pictures", "all"):
         sources += _add_emoji(inventory, options, progress)
+
+    words: list[ktuberling.SpokenWord] = []
+    if options.content == "all":
+        package = fetching.debian_package(fetching.WORDS_PACKAGE, options.packages_from)
+        version = fetching.package_version(package)
+        words = _read_words(package)
+        sources.append(Source(fetching.WORDS_PACKAGE, version, ktuberling.LICENCE, ktuberling.ATTRIBUTION))
 
     engines, absent = _engines(options)
     ready = [(place.stem, list(ready_voices.read_set(place))) for place in ready_voices.find_sets(options.voices_from)]
@@ -104,6 +111,7 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
     )
     if options.content in ("stamps", "all"):
         planner.add_recordings(fetching.STAMPS_PACKAGE)
+    planner.add_words(words, fetching.WORDS_PACKAGE)
     for name, clips in ready:
         planner.add_ready(clips, name)
         licence = ", ".join(sorted({clip.licence for clip in clips})) or "unknown"
@@ -116,8 +124,8 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
     speech = _make(options, "speech", planner.in_order(), engines, progress)
     unknown: list[ShardResult] = []
     if engines:
-        words = emoji.other_words(fetching.emojibase_package(options.packages_from))
-        others = OtherWordsPlanner(inventory, options.seed, options.languages).clips(words, list(engines))
+        tags = emoji.other_words(fetching.emojibase_package(options.packages_from))
+        others = OtherWordsPlanner(inventory, options.seed, options.languages).clips(tags, list(engines))
         unknown = _make(options, "unknown", others, engines, progress)
     return finish_pack(
         options.out,
@@ -159,6 +167,14 @@ def _read_stamps(package: Path) -> list[stamps.Stamp]:
         raise DataError(
             f"{package} holds no stamps under {stamps.STAMPS_FOLDER}; give the tuxpaint-stamps-default .deb"
         )
+    return found
+
+
+def _read_words(package: Path) -> list[ktuberling.SpokenWord]:
+    root = fetching.unpacked(package) / ktuberling.SOUNDS_FOLDER
+    found = ktuberling.read_words(root)
+    if not found:
+        raise DataError(f"{package} holds no sounds under {ktuberling.SOUNDS_FOLDER}; give the ktuberling-data .deb")
     return found
 
 

@@ -12,6 +12,7 @@ from edge_s2i.data.emoji import EMOJIBASE, SET_VERSIONS
 from edge_s2i.errors import DataError
 
 STAMPS_PACKAGE = "tuxpaint-stamps-default"
+WORDS_PACKAGE = "ktuberling-data"
 KOKORO_VOICES = ("kokoro-js", "1.2.1")
 _KOKORO_FILE = "-".join(KOKORO_VOICES) + ".tgz"
 _AR_MAGIC = b"!<arch>\n"
@@ -25,10 +26,10 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-s2i"
 
 
-def stamps_package(folders: Sequence[Path]) -> Path:
-    """The stamps' .deb, found in `folders` or the cache, else fetched with `apt-get download`."""
-    pattern = f"{STAMPS_PACKAGE}_*.deb"
-    return _find(pattern, folders) or _fetch(["apt-get", "download", STAMPS_PACKAGE], pattern, STAMPS_PACKAGE)
+def debian_package(name: str, folders: Sequence[Path]) -> Path:
+    """A package's .deb, found in `folders` or the cache, else fetched with `apt-get download`."""
+    pattern = f"{name}_*.deb"
+    return _find(pattern, folders) or _fetch(["apt-get", "download", name], pattern, name)
 
 
 def emojibase_package(folders: Sequence[Path]) -> Path:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_s2i.data import emoji, splits, stamps
+from edge_s2i.data import emoji, ktuberling, splits, stamps
 from edge_s2i.data.captions import concept_id, normalized, spoken_text
 from edge_s2i.data.emoji import Emoji, IconSet
 from edge_s2i.data.hashing import draw, pick, short_hash
+from edge_s2i.data.ktuberling import SpokenWord
 from edge_s2i.data.phrasing import phrased
 from edge_s2i.data.ready_voices import ReadyClip
 from edge_s2i.data.records import Clip, Concept, FileSlice, Picture
@@ -170,6 +171,41 @@ class ClipPlanner:
                         recording=FileSlice(path, size=path.stat().st_size),
                     )
                 )
+
+    def add_words(self, found: Iterable[SpokenWord], source: str) -> None:
+        """Recordings that name a concept by its own caption; what they say in other languages is not written down.
+
+        One recording may serve several sounds of a language: it is taken once.
+        """
+        named = {
+            normalized(concept.caption): concept.id
+            for concept in sorted(self.inventory.concepts.values(), key=lambda concept: concept.id, reverse=True)
+        }
+        taken: set[tuple[str, bytes]] = set()
+        for one in found:
+            concept = named.get(normalized(one.word))
+            if concept is None or concept not in self.pictures or one.language not in self.languages:
+                continue
+            digest = hashlib.sha256(one.path.read_bytes()).digest()
+            if (one.language, digest) in taken:
+                continue
+            taken.add((one.language, digest))
+            self.clips.append(
+                Clip(
+                    key=f"{one.language}-human-{short_hash(source, one.name)}",
+                    concept=concept,
+                    text=one.word if one.language == "en" else "",
+                    language=one.language,
+                    speaker=f"human-{one.language}-ktuberling",
+                    engine="human",
+                    split=splits.human_split(one.language, f"ktuberling/{concept}", self.held_out_language),
+                    source=source,
+                    licence=ktuberling.LICENCE,
+                    picture=self._picture(concept, source, one.name),
+                    human=True,
+                    recording=FileSlice(one.path, size=one.path.stat().st_size),
+                )
+            )
 
     def add_ready(self, found: Iterable[ReadyClip], source: str) -> None:
         """Speech synthesized earlier, matched to concepts by its text."""

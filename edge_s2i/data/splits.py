@@ -1,9 +1,10 @@
 """Who is heard in training and who only in tests. Splits depend on names alone, never on the seed, save a user's own.
 
-Human speech: all English recordings and all recordings of one held-out language are test only (`human-en`,
-`human-es`); of the other languages' volunteers, about one speaker each, 4 % of the recordings are kept for
-`test-human` and 2 % for `val`. Synthetic speech is split by speaker; an espeak-ng variant is held out whole,
-in every accent and language, because the variant is what makes the timbre.
+Human speech: all English and German recordings and all of one held-out language are test only (`human-en`, `human-de`,
+`human-es`; of German there are a few dozen, too few to learn from and enough to test on); of the other languages'
+volunteers, one to three speakers each, 4 % of the recordings are kept for `test-human` and 2 % for `val`. Synthetic
+speech is split by speaker; an espeak-ng variant is held out whole, in every accent and language, because the variant
+is what makes the timbre.
 """
 
 from edge_s2i.data.hashing import draw
@@ -39,8 +40,8 @@ def picture_split(key: str, pictures_of_concept: int) -> str:
 
 
 def human_split(language: str, name: str, held_out_language: str) -> str:
-    """`name` is the stamp that the recording says, so that two languages hold out different words."""
-    if language in ("en", held_out_language):
+    """`name` is what the recording says, so that two languages hold out different words."""
+    if language in ("en", "de", held_out_language):
         return held_out_split(language)
     return _by_share(draw("human", language, name), TEST_HUMAN, HUMAN_TEST_SHARE, HUMAN_VAL_SHARE)
 

@@ -43,7 +43,7 @@ class SaveSpeech(SaveWeights):
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         super().on_fit_end(trainer, pl_module)
-        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not trainer.is_global_zero or trainer.fast_dev_run or not pl_module.embeddings:  # type: ignore[attr-defined]
             return
         weights = SpeechWeights.load(self.path(trainer))
         cache = trainer.datamodule.cache  # type: ignore[attr-defined]

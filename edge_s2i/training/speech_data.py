@@ -235,27 +235,26 @@ class SpeechData(lightning.LightningDataModule):
     def _training_clips(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Clips to train on, and their chances before the renderings have come in and after; each sums to 1."""
         assert self.cache is not None
-        known, unknown = self._shared(self.cache.of_split("train")), self.cache.of_split("unknown")
+        known, unknown = self.cache.of_split("train"), self.cache.of_split("unknown")
+        kept = self._shared(known)  # the others stay, never drawn: what a trunk has heard of all serves every share
         share = self.other_words_share if len(unknown) else 0.0
         clips = np.concatenate([known, unknown])
         others = np.full(len(unknown), share / max(1, len(unknown)))
         weights, late_weights = (
-            np.concatenate([some / some.sum() * (1.0 - share), others]) for some in self._weights(known)
+            np.concatenate([some * kept / (some * kept).sum() * (1.0 - share), others]) for some in self._weights(known)
         )
         return clips, weights, late_weights
 
     def _shared(self, clips: np.ndarray) -> np.ndarray:
-        """Those of `clips` that the shares leave, by hash: of speakers where they are synthetic, of texts of people."""
+        """Which of `clips` the shares leave, by hash: of speakers where they are synthetic, of texts of people."""
         assert self.cache is not None
         if self.voice_share == self.recording_share == 1.0:
-            return clips
-        human, names = (
-            self.cache.human[clips],
-            np.where(self.cache.human[clips], self.cache.text[clips], self.cache.speaker[clips]),
-        )
+            return np.ones(len(clips), bool)
+        human = self.cache.human[clips]
+        names = np.where(human, self.cache.text[clips], self.cache.speaker[clips])
         drawn = {name: draw("share", name) for name in set(names.tolist())}
         share = np.where(human, self.recording_share, self.voice_share)
-        return clips[np.array([drawn[name] for name in names.tolist()]) < share]
+        return np.array([drawn[name] for name in names.tolist()]) < share
 
     def _weights(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Chances (N,) of being drawn, before the renderings have come in and after."""

@@ -67,6 +67,7 @@ class SpeechModule(lightning.LightningModule):
             the published shape starts from the published weights.
         trunk_copies: how often each clip goes through a trunk that stays as it is before training, once as it is and
             then augmented, each time differently; 0 hears anew in every step, which costs five times as much.
+        embeddings: write every clip's embedding when done, which the picture stage may draw from.
     """
 
     picture_features: torch.Tensor
@@ -97,6 +98,7 @@ class SpeechModule(lightning.LightningModule):
         short_products: bool = False,
         trunk_rate: float = 0.0,
         trunk_copies: int = 0,
+        embeddings: bool = True,
     ) -> None:
         super().__init__()
         if phoneme_weight > 0 and not 0 <= phoneme_stage < len(encoder.channels):
@@ -121,6 +123,7 @@ class SpeechModule(lightning.LightningModule):
         self.start_from = start_from
         self.trunk_rate = trunk_rate
         self.trunk_copies = trunk_copies
+        self.embeddings = embeddings
         if trunk_copies and (not encoder.trunk or trunk_rate > 0 or phoneme_weight > 0):
             raise TrainingError(
                 f"trunk_copies is {trunk_copies}; it needs an encoder with a trunk, trunk_rate 0 and phoneme_weight 0"
