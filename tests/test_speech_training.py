@@ -284,3 +284,23 @@ def test_rows_of_the_first_copy_are_what_the_trunk_hears_of_each_clip(fixture_pa
         torch.testing.assert_close(batch["heard"][row, ..., :length], expected[row, ..., :length], atol=0.02, rtol=0.05)
     other = features.batch(25 + np.arange(20))
     assert other["lengths"].tolist() != batch["lengths"].tolist()  # at another speed
+
+
+def test_a_small_encoder_learns_where_a_larger_one_puts_clips(fixture_pack: Path, tmp_path: Path) -> None:
+    run(fixture_pack, tmp_path / "teacher", 60, 60, "--model.learning_rate=0.01")
+    path = tmp_path / "teacher" / "embeddings.safetensors"
+    teacher = EmbeddingCache.load(path)
+    distill = (f"--model.distill_from={path}", "--model.encoder.channels=[16,16]", "--model.learning_rate=0.01")
+    cosines = []
+    for steps in (2, 120):
+        run(fixture_pack, tmp_path / f"student-{steps}", steps, steps, *distill)
+        student = EmbeddingCache.load(tmp_path / f"student-{steps}" / "embeddings.safetensors")
+        shown = teacher.split == teacher.splits.index("train")
+        cosines.append(float((student.embeddings.float() * teacher.embeddings.float()).sum(1)[shown].mean()))
+    assert cosines[1] > max(0.4, cosines[0] + 0.2)
+    with pytest.raises(TrainingError, match=r"has embeddings of 32 numbers; set encoder\.embedding_dim to that"):
+        run(fixture_pack, tmp_path / "wide", 2, 2, distill[0], "--model.encoder.embedding_dim=16")
+    other = replace(teacher, embeddings=teacher.embeddings[1:], concept=teacher.concept[1:], split=teacher.split[1:])
+    other.save(tmp_path / "other.safetensors")
+    with pytest.raises(TrainingError, match="of another pack"):
+        run(fixture_pack, tmp_path / "none", 2, 2, f"--model.distill_from={tmp_path / 'other.safetensors'}")

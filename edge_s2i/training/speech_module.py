@@ -26,6 +26,7 @@ from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS, load_pretrained
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.models.torch_log_mel import normalize_log_mel
+from edge_s2i.training.embedding_cache import EmbeddingCache
 from edge_s2i.training.log_mel_augmentation import (
     LogMelAugmentationConfig,
     augment,
@@ -67,7 +68,10 @@ class SpeechModule(lightning.LightningModule):
             the published shape starts from the published weights.
         trunk_copies: how often each clip goes through a trunk that stays as it is before training, once as it is and
             then augmented, each time differently; 0 hears anew in every step, which costs five times as much.
-        embeddings: write every clip's embedding when done, which the picture stage may draw from.
+        embeddings: write every clip's embedding when done, which the picture stage and a distillation read.
+        distill_from: embeddings.safetensors of a larger encoder's run: where it put each clip is where this one is to,
+            whatever augmentation does to what it hears; its prototypes are the start of these.
+        distill_weight: of that term, 1 - cosine with the larger encoder's embedding.
     """
 
     picture_features: torch.Tensor
@@ -75,6 +79,8 @@ class SpeechModule(lightning.LightningModule):
     picture_count: torch.Tensor
     picture_offset: torch.Tensor
     caption_features: torch.Tensor
+    teacher: torch.Tensor
+    teacher_row: torch.Tensor
 
     def __init__(
         self,
@@ -99,6 +105,8 @@ class SpeechModule(lightning.LightningModule):
         trunk_rate: float = 0.0,
         trunk_copies: int = 0,
         embeddings: bool = True,
+        distill_from: str | None = None,
+        distill_weight: float = 4.0,
     ) -> None:
         super().__init__()
         if phoneme_weight > 0 and not 0 <= phoneme_stage < len(encoder.channels):
@@ -124,6 +132,10 @@ class SpeechModule(lightning.LightningModule):
         self.trunk_rate = trunk_rate
         self.trunk_copies = trunk_copies
         self.embeddings = embeddings
+        self.distill_from = distill_from
+        self.distill_weight = distill_weight
+        if distill_from is not None and trunk_copies:
+            raise TrainingError("distill_from needs the clips themselves; set trunk_copies to 0")
         if trunk_copies and (not encoder.trunk or trunk_rate > 0 or phoneme_weight > 0):
             raise TrainingError(
                 f"trunk_copies is {trunk_copies}; it needs an encoder with a trunk, trunk_rate 0 and phoneme_weight 0"
@@ -176,6 +188,8 @@ class SpeechModule(lightning.LightningModule):
             raise TrainingError("model.phoneme_weight is above 0 and data.phones is false; set data.phones to true")
         if self.start_from is not None:
             self._start_from(SpeechWeights.load(self.start_from), data)
+        if self.distill_from is not None:
+            self._distill_from(EmbeddingCache.load(self.distill_from), data)
         if self.trunk_copies and stage == "fit":
             assert self.encoder.trunk is not None
             data.hear(self.encoder.trunk, self.augmentation, self.trunk_copies, self.unknown_share)
@@ -191,6 +205,23 @@ class SpeechModule(lightning.LightningModule):
         with torch.no_grad():
             self.prototypes.copy_(weights.prototypes)
             self.prototype_scale.log_scale.fill_(math.log(weights.scale))
+
+    def _distill_from(self, teacher: EmbeddingCache, data: SpeechData) -> None:
+        assert data.cache is not None
+        taught = np.flatnonzero((data.cache.view == 0) & (data.cache.concept != UNKNOWN_CONCEPT))
+        if teacher.concepts != data.pack.concept_ids or len(teacher.embeddings) != len(taught):
+            raise TrainingError(
+                f"{self.distill_from} is of another pack than {data.pack_folder}; give one of this pack"
+            )
+        if teacher.embeddings.shape[1] != self.prototypes.shape[1]:
+            raise TrainingError(f"{self.distill_from} has embeddings of {teacher.embeddings.shape[1]} numbers; set "
+                                f"encoder.embedding_dim to that")  # fmt: skip
+        row = torch.full((len(data.cache.lengths),), -1)
+        row[torch.from_numpy(taught)] = torch.arange(len(taught))
+        self.register_buffer("teacher_row", row, persistent=False)
+        self.register_buffer("teacher", teacher.embeddings, persistent=False)
+        with torch.no_grad():
+            self.prototypes.copy_(teacher.prototypes)
 
     def configure_optimizers(self) -> Any:
         trunk = [*self.encoder.trunk.parameters()] if self.encoder.trunk is not None and self.trunk_rate > 0 else []
@@ -253,6 +284,11 @@ class SpeechModule(lightning.LightningModule):
             captions = self.caption_tower(self.caption_features[candidates].float())
             own = concept[:, None] == candidates[None, :]
             losses["caption"] = self.caption_weight * info_nce(speech, captions, own, self.caption_scale())
+        if self.distill_from is not None:
+            row = self.teacher_row[batch["clip"][:known]]
+            shown = F.normalize(self.teacher[row.clamp(min=0)].float(), dim=1)
+            apart = (1.0 - (speech * shown).sum(1)) * (row >= 0)  # renderings and other words it was not shown
+            losses["distill"] = self.distill_weight * apart.sum() / (row >= 0).sum().clamp(min=1)
         if self.phoneme_head is not None:
             heard, heard_mask = [*inner, (last, mask)][self.phoneme_stage]
             losses["phoneme"] = self.phoneme_weight * self._phoneme_loss(heard, heard_mask, batch)
