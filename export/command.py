@@ -18,7 +18,7 @@ from edge_s2i.bundle import PROTOTYPES_NAME, Bundle, ConfidenceSettings, GraphIn
 from edge_s2i.data.log_mel_cache import LogMelCache
 from edge_s2i.data.pack import Pack
 from edge_s2i.data.splits import UNKNOWN_VAL
-from edge_s2i.evaluation.calibration import Calibration, calibrate, top_probability
+from edge_s2i.evaluation.calibration import Calibration, calibrate
 from edge_s2i.evaluation.unknown_sounds import SYNTHETIC
 from edge_s2i.models.cost import measure_cost
 from edge_s2i.models.generator import Generator, GeneratorConfig, generator_metadata, load_generator
@@ -73,7 +73,6 @@ def export_bundle(
     embeddings = weights.embed(cache, validation)
     encoder_file, encoder_info = _encoder(weights, cache, validation[:64], precision, table)
     calibration = _calibrate(weights, embeddings.numpy(), cache.concept[validation], cache, validation)
-    other_words = _other_words_accept(weights, cache, calibration)
     generator = _with_config(generator, generator.config.with_doubt_of(calibration.temperature))
     generator_file, generator_info = _generator(generator, embeddings[:64].numpy(), precision, table)
     # The threshold of the network itself is compared in the runtime's float16 prototypes: same to three digits.
@@ -106,7 +105,7 @@ def export_bundle(
             "weights": precision,
             "encoder": asdict(weights.encoder.config),
             "generator": asdict(generator.config),
-            "calibration": asdict(calibration) | {"other_words_accept": other_words},
+            "calibration": asdict(calibration),
         },
     )
     files = {
@@ -116,11 +115,16 @@ def export_bundle(
     }
     bundle = write_bundle(out, manifest, files)
     console.print(table)
+    refused = {
+        "of what was heard wrongly": calibration.wrong_accept,
+        "of words that name no concept": calibration.other_words_accept,
+        "of noise and speech played backwards": calibration.unknown_accept,
+    }
     console.print(
         f"confidence on {len(validation)} validation clips: threshold {calibration.threshold:.3f}, "
         f"accuracy {calibration.accuracy:.1%}, calibration error {calibration.expected_calibration_error:.3f}; "
-        f"of noise and speech played backwards {calibration.unknown_accept or 0.0:.1%} would pass"
-        + ("" if other_words is None else f", of words that name no concept {other_words:.1%}")
+        f"{calibration.true_accept:.1%} of what was heard rightly passes, "
+        + ", ".join(f"{share:.1%} {what}" for what, share in refused.items() if share is not None)
     )
     console.print(f"wrote {out}: {bundle.bytes:,} bytes")
     return bundle
@@ -193,16 +197,9 @@ def _calibrate(
 ) -> Calibration:
     prototypes = weights.prototypes.numpy()
     unknown = np.stack(list(_unknown_embeddings(weights, cache, clips)))
-    return calibrate(embeddings @ prototypes.T, concept, unknown @ prototypes.T)
-
-
-def _other_words_accept(weights: SpeechWeights, cache: LogMelCache, calibration: Calibration) -> float | None:
-    """Share of validation's words of no concept that would be "understood"; None of a pack that has no such words."""
-    clips = cache.of_split(UNKNOWN_VAL)
-    if not len(clips):
-        return None
-    similarities = (weights.embed(cache, clips) @ weights.prototypes.T).numpy()
-    return float(np.mean(top_probability(similarities, calibration.temperature)[0] >= calibration.threshold))
+    others = cache.of_split(UNKNOWN_VAL)
+    other_words = weights.embed(cache, others).numpy() @ prototypes.T if len(others) else None
+    return calibrate(embeddings @ prototypes.T, concept, unknown @ prototypes.T, other_words)
 
 
 def _unknown_embeddings(weights: SpeechWeights, cache: LogMelCache, clips: np.ndarray) -> Iterator[np.ndarray]:

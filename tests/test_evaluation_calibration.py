@@ -11,6 +11,7 @@ from edge_s2i.evaluation.calibration import (
     fit_temperature,
     negative_log_likelihood,
     reliability,
+    telling_threshold,
     top_probability,
 )
 
@@ -45,16 +46,31 @@ def test_temperature_recovers_the_one_that_made_the_answers():
     assert expected_calibration_error(confidence, best == chosen) < 0.03
 
 
-@pytest.mark.parametrize("target", [0.5, 0.9, 0.95, 1.0])
-def test_threshold_lets_the_target_share_of_right_answers_through(target):
+def test_threshold_tells_right_answers_from_wrong_ones_and_other_words_as_well_as_any():
     similarities, correct, strangers = speech_like(noise=2.0)
-    result = calibrate(similarities, correct, strangers, target)
+    result = calibrate(similarities, correct, strangers[:50], strangers)
     confidence, best = top_probability(similarities, result.temperature)
+    other = top_probability(strangers, result.temperature)[0]
     right = best == correct
+
+    def told(threshold: float) -> float:
+        wrong = np.mean(confidence[~right] >= threshold) + np.mean(other >= threshold)
+        return float(np.mean(confidence[right] >= threshold) - wrong / 2)
+
+    assert told(result.threshold) == pytest.approx(max(told(one) for one in confidence))
     assert result.true_accept == pytest.approx(np.mean(confidence[right] >= result.threshold))
-    assert target <= result.true_accept <= target + 0.01
-    assert result.unknown_accept < result.true_accept
-    assert 0.0 < result.wrong_accept < result.true_accept
+    assert result.wrong_accept == pytest.approx(np.mean(confidence[~right] >= result.threshold))
+    assert result.other_words_accept == pytest.approx(np.mean(other >= result.threshold))
+    assert result.unknown_accept == pytest.approx(np.mean(other[:50] >= result.threshold))
+    assert max(result.wrong_accept, result.other_words_accept) < result.true_accept - 0.1
+
+
+def test_threshold_with_nothing_to_refuse_lets_nineteen_in_twenty_through():
+    confidence = np.linspace(0.0, 1.0, 100)
+    assert telling_threshold(confidence) == acceptance_threshold(confidence, 0.95)
+    assert telling_threshold(confidence, np.zeros(0)) == acceptance_threshold(confidence, 0.95)
+    assert telling_threshold(np.zeros(0), confidence) is None
+    assert telling_threshold(np.array([0.6, 0.9]), np.array([0.1, 0.5])) == 0.6
 
 
 def test_nothing_right_lets_nothing_through():
@@ -67,8 +83,6 @@ def test_nothing_right_lets_nothing_through():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"\(3, 2\).*\(2,\)"):
         calibrate(np.zeros((3, 2)), np.zeros(2, int))
-    with pytest.raises(ValueError, match="target_true_accept"):
-        calibrate(np.zeros((1, 2)), np.zeros(1, int), target_true_accept=0.0)
 
 
 def test_huge_and_tiny_similarities_stay_finite():

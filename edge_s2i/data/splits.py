@@ -25,6 +25,8 @@ NAMED_VOICES = {
     "festival-slt": TRAIN,
     "festival-ona": TRAIN,
     "festival-nsh": TRAIN,
+    "festival-lp": TRAIN,
+    "festival-pc": TRAIN,
     "flite-awb": TRAIN,
     "flite-rms": TRAIN,
     "flite-slt": TRAIN,

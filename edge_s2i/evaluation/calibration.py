@@ -18,7 +18,8 @@ class Calibration:
 
     true_accept: share of rightly recognized known speech that is understood; wrong_accept: share of wrongly
     recognized known speech that is (None if none was wrong); unknown_accept: share of unknown input that is
-    (None if none was given); expected_calibration_error: on the known speech, at this temperature.
+    (None if none was given); other_words_accept: of words that name no concept; expected_calibration_error: on the
+    known speech, at this temperature.
     """
 
     temperature: float
@@ -27,6 +28,7 @@ class Calibration:
     true_accept: float
     wrong_accept: float | None
     unknown_accept: float | None
+    other_words_accept: float | None
     expected_calibration_error: float
 
 
@@ -71,15 +73,15 @@ def calibrate(
     similarities: np.ndarray,
     correct_index: np.ndarray,
     unknown_similarities: np.ndarray | None = None,
-    target_true_accept: float = 0.95,
+    other_words_similarities: np.ndarray | None = None,
 ) -> Calibration:
     """Chooses temperature and threshold on held-out speech that is not used for any reported score.
 
     similarities: (N, C) cosine of N validation clips with all C prototypes; correct_index: (N,) int, each
     clip's prototype; unknown_similarities: (U, C) of input that should be refused (noise, silence, speech
-    played backwards), reported on but never fitted to. The threshold is the highest that still lets
-    target_true_accept of the rightly recognized clips through. Raises ValueError for shapes that do not fit
-    together.
+    played backwards), reported on but never fitted to; other_words_similarities: (W, C) of validation's words
+    that name no concept. The threshold tells best between what was heard rightly and both what was heard wrongly
+    and other words: see `telling_threshold`. Raises ValueError for shapes that do not fit together.
     """
     similarities = np.asarray(similarities)
     correct_index = np.asarray(correct_index)
@@ -88,26 +90,46 @@ def calibrate(
             f"similarities {similarities.shape} and correct_index {correct_index.shape} must be (N, C) and "
             "(N,), N at least 1"
         )
-    if not 0.0 < target_true_accept <= 1.0:
-        raise ValueError(f"target_true_accept is {target_true_accept}; it must be above 0 and at most 1")
     temperature = fit_temperature(similarities, correct_index)
     confidence, best = top_probability(similarities, temperature)
     right = best == correct_index
+
+    def of(others: np.ndarray | None) -> np.ndarray:
+        return np.zeros(0) if others is None or not len(others) else top_probability(others, temperature)[0]
+
+    unknown, other_words = of(unknown_similarities), of(other_words_similarities)
     # With nothing right there is no speech to let through: only certainty would pass.
-    reached = acceptance_threshold(confidence[right], target_true_accept)
+    reached = telling_threshold(confidence[right], confidence[~right], other_words)
     threshold = 1.0 if reached is None else reached
-    unknown_accept = None
-    if unknown_similarities is not None and len(unknown_similarities):
-        unknown_accept = float(np.mean(top_probability(unknown_similarities, temperature)[0] >= threshold))
+
+    def accepted(some: np.ndarray) -> float | None:
+        return float(np.mean(some >= threshold)) if len(some) else None
+
     return Calibration(
         temperature=temperature,
         threshold=threshold,
         accuracy=float(right.mean()),
-        true_accept=float(np.mean(confidence[right] >= threshold)) if right.any() else 0.0,
-        wrong_accept=float(np.mean(confidence[~right] >= threshold)) if not right.all() else None,
-        unknown_accept=unknown_accept,
+        true_accept=accepted(confidence[right]) or 0.0,
+        wrong_accept=accepted(confidence[~right]),
+        unknown_accept=accepted(unknown),
+        other_words_accept=accepted(other_words),
         expected_calibration_error=expected_calibration_error(confidence, right),
     )
+
+
+def telling_threshold(right: np.ndarray, *others: np.ndarray) -> float | None:
+    """The threshold of the greatest difference between the share of `right` that reaches it and of `others`.
+
+    right, others: confidences (N,) of what should pass and of kinds of what should not, each kind counting alike
+    (Youden's J, Cancer 3(1), 1950). Where there are no others, the one that 95% reach; None without any right.
+    """
+    right = np.sort(np.asarray(right, np.float64))
+    kinds = [np.sort(np.asarray(kind, np.float64)) for kind in others if len(kind)]
+    if not len(right) or not kinds:
+        return acceptance_threshold(right)
+    passing = 1.0 - np.arange(len(right)) / len(right)  # of right, at each of its values
+    wrong = np.mean([1.0 - np.searchsorted(kind, right, side="left") / len(kind) for kind in kinds], axis=0)
+    return float(right[int(np.argmax(passing - wrong))])
 
 
 def acceptance_threshold(confidence: np.ndarray, target_true_accept: float = 0.95) -> float | None:

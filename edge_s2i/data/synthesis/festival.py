@@ -32,6 +32,8 @@ VOICES = (
     FestivalVoice("kal", "en", "kal_diphone", "english", "festvox-kallpc16k"),
     FestivalVoice("ked", "en", "ked_diphone", "english", "festvox-kdlpc16k"),
     FestivalVoice("ona", "ca", "upc_ca_ona_hts", "catalan", "festvox-ca-ona-hts", stretches=False),
+    FestivalVoice("lp", "it", "lp_diphone", "italian", "festvox-italp16k"),
+    FestivalVoice("pc", "it", "pc_diphone", "italian", "festvox-itapc16k"),
     FestivalVoice("nsh", "ru", "msu_ru_nsh_clunits", "russian", "festvox-ru", "utf-8", stretches=False),
 )
 _BY_NAME = {voice.name: voice for voice in VOICES}
