@@ -53,6 +53,8 @@ class SpectralTrunk(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.last = nn.Conv2d(width, width, (1, 3), bias=False)
         self.short = False
+        # One channel alone has no order of its own: it is the weights that ask for channels last, twice as quick.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @staticmethod
     def frames_of(lengths: torch.Tensor) -> torch.Tensor:
@@ -80,13 +82,12 @@ class SpectralTrunk(nn.Module):
             x = F.max_pool2d(x, pool)
         return self._convolved(x, self.last).float()
 
-    def _convolved(self, x: torch.Tensor, layer: nn.Conv2d) -> torch.Tensor:
-        if torch.compiler.is_exporting():
+    @staticmethod
+    def _convolved(x: torch.Tensor, layer: nn.Conv2d) -> torch.Tensor:
+        if x.dtype == layer.weight.dtype:
             return layer(x)
-        # One channel alone has no order of its own: it is the weights that ask for channels last, twice as quick.
-        weight = layer.weight.to(x.dtype, memory_format=torch.channels_last)
         bias = None if layer.bias is None else layer.bias.to(x.dtype)
-        return F.conv2d(x, weight, bias, padding=layer.padding)
+        return F.conv2d(x, layer.weight.to(x.dtype), bias, padding=layer.padding)
 
 
 def load_pretrained(trunk: SpectralTrunk) -> None:
