@@ -7,6 +7,7 @@ import torch
 
 from edge_s2i.audio.constants import MEL_BANDS
 from edge_s2i.models.cost import measure_cost
+from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 
 SMALL = SpeechEncoderConfig(channels=(16, 24), blocks=(1, 1), kernels=(5, 5), heads=2, embedding_dim=32)
@@ -100,6 +101,15 @@ def test_variants_keep_the_budget() -> None:
         cost = measure_cost(SpeechEncoder(config), features, lengths)
         assert cost.parameters <= 1_000_000
         assert cost.macs <= 40_000_000
+
+
+def test_pretrained_trunk_costs_what_is_said_of_it() -> None:
+    config = SpeechEncoderConfig(
+        trunk=PRETRAINED_CHANNELS, channels=(256,), blocks=(4,), kernels=(5,), stem_kernel=3
+    )  # fmt: skip
+    cost = measure_cost(SpeechEncoder(config), torch.zeros(1, MEL_BANDS, 300), torch.tensor([300]))
+    assert cost.parameters <= 1_000_000
+    assert 40_000_000 < cost.macs <= 270_000_000  # seven times what an encoder of bands as channels may cost
 
 
 @pytest.mark.parametrize(
