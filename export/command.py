@@ -20,8 +20,10 @@ from edge_s2i.data.pack import Pack
 from edge_s2i.data.splits import UNKNOWN_VAL
 from edge_s2i.evaluation.calibration import Calibration, calibrate
 from edge_s2i.evaluation.unknown_sounds import SYNTHETIC
+from edge_s2i.models import spectral_trunk
 from edge_s2i.models.cost import measure_cost
 from edge_s2i.models.generator import Generator, GeneratorConfig, generator_metadata, load_generator
+from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS
 from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.models.torch_log_mel import normalize_log_mel as normalize_batch
 from export.onnx_graphs import ExportError, encoder_graph, generator_graph
@@ -96,9 +98,7 @@ def export_bundle(
         ),
         encoder=encoder_info,
         generator=generator_info,
-        licences=tuple(
-            {key: str(source[key]) for key in ("name", "licence", "attribution")} for source in pack.manifest["sources"]
-        ),
+        licences=_licences(pack, weights),
         training={
             "pack": pack.fingerprint(),
             "speech_steps": weights.step,
@@ -128,6 +128,15 @@ def export_bundle(
     )
     console.print(f"wrote {out}: {bundle.bytes:,} bytes")
     return bundle
+
+
+def _licences(pack: Pack, weights: SpeechWeights) -> tuple[dict[str, str], ...]:
+    """Of everything that the weights learned from, and of the network that they went on from."""
+    keys = ("name", "licence", "attribution")
+    sources = [{key: str(source[key]) for key in keys} for source in pack.manifest["sources"]]
+    if weights.encoder.config.trunk == PRETRAINED_CHANNELS:
+        sources.append(dict(zip(keys, spectral_trunk.SOURCE, strict=True)))
+    return tuple(sources)
 
 
 def _with_config(generator: Generator, config: GeneratorConfig) -> Generator:

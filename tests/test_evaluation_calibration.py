@@ -70,7 +70,8 @@ def test_threshold_with_nothing_to_refuse_lets_nineteen_in_twenty_through():
     assert telling_threshold(confidence) == acceptance_threshold(confidence, 0.95)
     assert telling_threshold(confidence, np.zeros(0)) == acceptance_threshold(confidence, 0.95)
     assert telling_threshold(np.zeros(0), confidence) is None
-    assert telling_threshold(np.array([0.6, 0.9]), np.array([0.1, 0.5])) == 0.6
+    assert telling_threshold(np.array([0.6, 0.9]), np.linspace(0.1, 0.5, 40)) == 0.6
+    assert telling_threshold(confidence, np.array([0.6])) == acceptance_threshold(confidence, 0.95)  # one is chance
 
 
 def test_nothing_right_lets_nothing_through():

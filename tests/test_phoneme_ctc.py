@@ -38,6 +38,9 @@ def test_what_cannot_be_said_in_its_steps_does_not_count() -> None:
     assert float(none) == 0.0
     both.backward()
     assert torch.isfinite(log_probability.grad).all()
+    # What somebody says may not be written down: that is no silence.
+    unwritten = phoneme_ctc(log_probability, steps, phones, torch.tensor([0, 1]))
+    torch.testing.assert_close(unwritten, alone)
 
 
 def test_a_head_learns_to_read() -> None:

@@ -30,7 +30,7 @@ from edge_s2i.errors import DataError
 # the step of 0.1 nat (0.43 dB) is far under the flutter of any real spectrum.
 CODE_LOW = float(np.log(LOG_FLOOR))
 CODE_STEP = 0.1
-_CACHE_FORMAT = 2
+LOG_MEL_FORMAT = 2
 UNKNOWN_CONCEPT = -1
 _ROOMS = 64
 _BABBLERS = 48  # of a shard's training clips: enough that no two babbles are alike
@@ -142,7 +142,7 @@ class LogMelCache:
         plan = plan or ViewPlan()
         folder = pack.path / "cache"
         index_path, frames_path = folder / f"{plan.name}.npz", folder / f"{plan.name}.u8"
-        fingerprint = f"{_CACHE_FORMAT}-{pack.fingerprint()}{plan.fingerprint()}"
+        fingerprint = f"{LOG_MEL_FORMAT}-{pack.fingerprint()}{plan.fingerprint()}"
         if not (index_path.is_file() and str(np.load(index_path)["fingerprint"]) == fingerprint):
             _build_cache(pack, index_path, frames_path, fingerprint, jobs, plan)
         index = np.load(index_path)

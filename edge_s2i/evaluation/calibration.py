@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _TEMPERATURE_RANGE = (0.003, 1.0)  # of cosine a nat: wider than any trained space
+_ENOUGH_TO_TELL = 30  # of a kind that should not pass, for a threshold to be chosen by it
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -121,10 +122,11 @@ def telling_threshold(right: np.ndarray, *others: np.ndarray) -> float | None:
     """The threshold of the greatest difference between the share of `right` that reaches it and of `others`.
 
     right, others: confidences (N,) of what should pass and of kinds of what should not, each kind counting alike
-    (Youden's J, Cancer 3(1), 1950). Where there are no others, the one that 95% reach; None without any right.
+    (Youden's J, Cancer 3(1), 1950) if there are enough to tell. Where there are not, the one that 95% reach; None
+    without any right.
     """
     right = np.sort(np.asarray(right, np.float64))
-    kinds = [np.sort(np.asarray(kind, np.float64)) for kind in others if len(kind)]
+    kinds = [np.sort(np.asarray(kind, np.float64)) for kind in others if len(kind) >= _ENOUGH_TO_TELL]
     if not len(right) or not kinds:
         return acceptance_threshold(right)
     passing = 1.0 - np.arange(len(right)) / len(right)  # of right, at each of its values

@@ -15,6 +15,6 @@ def phoneme_ctc(
     per_utterance = F.ctc_loss(
         log_probability.transpose(0, 1), phones, steps, phone_counts, blank=0, reduction="none", zero_infinity=True
     )
-    counts = per_utterance > 0
+    counts = (per_utterance > 0) & (phone_counts > 0)
     per_phone = torch.where(counts, per_utterance / phone_counts.clamp(min=1), torch.zeros_like(per_utterance))
     return per_phone.sum() / counts.sum().clamp(min=1)

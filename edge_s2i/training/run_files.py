@@ -43,6 +43,8 @@ class SaveSpeech(SaveWeights):
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         super().on_fit_end(trainer, pl_module)
+        path = self.path(trainer).with_name("embeddings.safetensors")
+        path.unlink(missing_ok=True)  # of an earlier run's weights
         if not trainer.is_global_zero or trainer.fast_dev_run or not pl_module.embeddings:  # type: ignore[attr-defined]
             return
         weights = SpeechWeights.load(self.path(trainer))
@@ -56,4 +58,4 @@ class SaveSpeech(SaveWeights):
             concepts=weights.concepts,
             splits=tuple(splits.tolist()),
             prototypes=weights.prototypes,
-        ).save(self.path(trainer).with_name("embeddings.safetensors"))
+        ).save(path)

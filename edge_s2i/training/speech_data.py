@@ -175,7 +175,7 @@ class SpeechData(lightning.LightningDataModule):
         self.heard: TrunkFeatures | None = None
 
     def prepare_data(self) -> None:
-        """Makes the caches, in one process."""
+        """Makes the caches of the pack, in one process."""
         self._load()
 
     def setup(self, stage: str | None = None) -> None:
@@ -193,18 +193,21 @@ class SpeechData(lightning.LightningDataModule):
             raise TrainingError(f"{self.pack_folder} has no clips of split train; build speech into it first")
 
     def hear(
-        self, trunk: SpectralTrunk, augmentation: LogMelAugmentationConfig, copies: int, unknown_share: float
+        self,
+        trunk: SpectralTrunk,
+        augmentation: LogMelAugmentationConfig,
+        copies: int,
+        unknown_share: float,
+        short: bool,
     ) -> None:
         """Has training read what `trunk`, which must stay as it is, hears of the clips: `copies` times each."""
         clips, *_ = self._training_clips()
         weights = {name: value.detach().cpu().numpy() for name, value in trunk.state_dict().items()}
         self.unknown_share = unknown_share
-        self.heard = TrunkFeatures.of(
-            HeardClips(
-                self.pack.path, self.plan, clips, trunk.channels, weights, augmentation, unknown_share
-            ),
-            copies,
-        )  # fmt: skip
+        heard = HeardClips(
+            self.pack.path, self.plan, clips, trunk.channels, weights, augmentation, unknown_share, short
+        )
+        self.heard = TrunkFeatures.of(heard, copies)
 
     def train_dataloader(self) -> DataLoader:
         assert self.cache is not None
@@ -240,8 +243,12 @@ class SpeechData(lightning.LightningDataModule):
         share = self.other_words_share if len(unknown) else 0.0
         clips = np.concatenate([known, unknown])
         others = np.full(len(unknown), share / max(1, len(unknown)))
+        if not kept.any():
+            raise TrainingError(
+                f"voice_share {self.voice_share} and recording_share {self.recording_share} leave no clip to train on"
+            )
         weights, late_weights = (
-            np.concatenate([some * kept / (some * kept).sum() * (1.0 - share), others]) for some in self._weights(known)
+            np.concatenate([some / some.sum() * (1.0 - share), others]) for some in self._weights(known, kept)
         )
         return clips, weights, late_weights
 
@@ -251,15 +258,19 @@ class SpeechData(lightning.LightningDataModule):
         if self.voice_share == self.recording_share == 1.0:
             return np.ones(len(clips), bool)
         human = self.cache.human[clips]
-        names = np.where(human, self.cache.text[clips], self.cache.speaker[clips])
+        # What some people say is not written down: then it goes by what it names.
+        said = np.char.add(
+            self.cache.text[clips], np.where(self.cache.text[clips] == "", self.cache.concept[clips], "")
+        )
+        names = np.where(human, said, self.cache.speaker[clips])
         drawn = {name: draw("share", name) for name in set(names.tolist())}
         share = np.where(human, self.recording_share, self.voice_share)
         return np.array([drawn[name] for name in names.tolist()]) < share
 
-    def _weights(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Chances (N,) of being drawn, before the renderings have come in and after."""
+    def _weights(self, clips: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Chances (N,) of being drawn, before the renderings have come in and after; 0 of what is not `kept`."""
         assert self.cache is not None
-        plain = np.where(self.cache.human[clips], self.human_weight, 1.0)
+        plain = np.where(self.cache.human[clips], self.human_weight, 1.0) * kept
         rendered = self.cache.view[clips] > 0
         if not rendered.any():
             return plain, plain

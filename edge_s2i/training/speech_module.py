@@ -66,6 +66,8 @@ class SpeechModule(lightning.LightningModule):
         short_products: multiply in bfloat16 where a CPU with AVX-512 BF16 gains by it: a step takes two thirds.
         trunk_rate: learning rate of the encoder's trunk, as a share of the others'; at 0 it stays as it is. A trunk of
             the published shape starts from the published weights.
+        trunk_frozen_stages: how many of a trained trunk's five stages, from the first, stay as they are all the same;
+            the first three are three quarters of its arithmetic and know least about words.
         trunk_copies: how often each clip goes through a trunk that stays as it is before training, once as it is and
             then augmented, each time differently; 0 hears anew in every step, which costs five times as much.
         embeddings: write every clip's embedding when done, which the picture stage and a distillation read.
@@ -103,6 +105,7 @@ class SpeechModule(lightning.LightningModule):
         start_from: str | None = None,
         short_products: bool = False,
         trunk_rate: float = 0.0,
+        trunk_frozen_stages: int = 0,
         trunk_copies: int = 0,
         embeddings: bool = True,
         distill_from: str | None = None,
@@ -136,15 +139,24 @@ class SpeechModule(lightning.LightningModule):
         self.distill_weight = distill_weight
         if distill_from is not None and trunk_copies:
             raise TrainingError("distill_from needs the clips themselves; set trunk_copies to 0")
-        if trunk_copies and (not encoder.trunk or trunk_rate > 0 or phoneme_weight > 0):
+        if trunk_copies < 0 or (trunk_copies and (not encoder.trunk or trunk_rate > 0 or phoneme_weight > 0)):
             raise TrainingError(
-                f"trunk_copies is {trunk_copies}; it needs an encoder with a trunk, trunk_rate 0 and phoneme_weight 0"
+                f"trunk_copies is {trunk_copies}; it must be 0 or more, and above 0 it needs an encoder with a trunk, "
+                "trunk_rate 0 and phoneme_weight 0"
             )
         self.encoder = SpeechEncoder(encoder)
         if self.encoder.trunk is not None:
             if encoder.trunk == PRETRAINED_CHANNELS and start_from is None:
                 load_pretrained(self.encoder.trunk)
+            elif start_from is None and trunk_rate == 0:
+                raise TrainingError(
+                    f"a trunk of {encoder.trunk} channels has no published weights and would stay as chance made it; "
+                    f"set trunk_rate above 0, or encoder.trunk to {PRETRAINED_CHANNELS}"
+                )
             self.encoder.trunk.requires_grad_(trunk_rate > 0)
+            if trunk_frozen_stages > 0:
+                self.encoder.trunk.freeze(trunk_frozen_stages)
+        self.short_products = short_products
         self.encoder.shorten_products(short_products)
         self.phoneme_head = (
             PhonemeHead(encoder.channels[phoneme_stage], 1 + len(PHONES)) if phoneme_weight > 0 else None
@@ -190,9 +202,6 @@ class SpeechModule(lightning.LightningModule):
             self._start_from(SpeechWeights.load(self.start_from), data)
         if self.distill_from is not None:
             self._distill_from(EmbeddingCache.load(self.distill_from), data)
-        if self.trunk_copies and stage == "fit":
-            assert self.encoder.trunk is not None
-            data.hear(self.encoder.trunk, self.augmentation, self.trunk_copies, self.unknown_share)
 
     def _start_from(self, weights: SpeechWeights, data: SpeechData) -> None:
         if weights.concepts != data.pack.concept_ids:
@@ -209,7 +218,8 @@ class SpeechModule(lightning.LightningModule):
     def _distill_from(self, teacher: EmbeddingCache, data: SpeechData) -> None:
         assert data.cache is not None
         taught = np.flatnonzero((data.cache.view == 0) & (data.cache.concept != UNKNOWN_CONCEPT))
-        if teacher.concepts != data.pack.concept_ids or len(teacher.embeddings) != len(taught):
+        same = teacher.concepts == data.pack.concept_ids and np.array_equal(teacher.concept, data.cache.concept[taught])
+        if not same:
             raise TrainingError(
                 f"{self.distill_from} is of another pack than {data.pack_folder}; give one of this pack"
             )
@@ -224,7 +234,9 @@ class SpeechModule(lightning.LightningModule):
             self.prototypes.copy_(teacher.prototypes)
 
     def configure_optimizers(self) -> Any:
-        trunk = [*self.encoder.trunk.parameters()] if self.encoder.trunk is not None and self.trunk_rate > 0 else []
+        trunk = (
+            [p for p in self.encoder.trunk.parameters() if p.requires_grad] if self.encoder.trunk is not None else []
+        )
         pretrained = {id(parameter) for parameter in trunk}
         parameters = [p for p in self.parameters() if p.requires_grad and id(p) not in pretrained]
         matrices = [p for p in parameters if p.ndim > 1 and p is not self.prototypes]
@@ -254,6 +266,19 @@ class SpeechModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     # --- training ----------------------------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        """Has the clips heard by the trunk: here, where a checkpoint's has taken the place of what was built."""
+        if not self.trunk_copies:
+            return
+        assert self.encoder.trunk is not None
+        data: SpeechData = self.trainer.datamodule  # type: ignore[attr-defined]
+        for turn in (True, False):  # the first process makes the copies, then the others find them
+            if self.trainer.is_global_zero == turn:
+                data.hear(
+                    self.encoder.trunk, self.augmentation, self.trunk_copies, self.unknown_share, self.short_products
+                )
+            self.trainer.strategy.barrier()
 
     def on_train_batch_start(self, batch: dict[str, torch.Tensor], batch_index: int) -> None:
         # Augmentation and dropout depend on (seed, step, rank) alone: a resumed run repeats the unbroken one.

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT, LogMelCache, ViewPlan
+from edge_s2i.data.log_mel_cache import LOG_MEL_FORMAT, UNKNOWN_CONCEPT, LogMelCache, ViewPlan
 from edge_s2i.data.pack import Pack
 from edge_s2i.models.spectral_trunk import SpectralTrunk
 from edge_s2i.models.torch_log_mel import normalize_log_mel
@@ -36,10 +36,11 @@ class HeardClips:
     weights: dict[str, np.ndarray]  # the trunk's state
     augmentation: LogMelAugmentationConfig
     unknown_share: float  # sounds that are no concept, made of the clips, beside so many of them
+    short: bool = True  # products in bfloat16
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256(f"{_FORMAT}{self.plan.name}{self.plan.fingerprint()}{self.augmentation}".encode())
-        digest.update(f"{Pack.open(self.pack).fingerprint()}{self.unknown_share}".encode())
+        digest.update(f"{LOG_MEL_FORMAT}{Pack.open(self.pack).fingerprint()}{self.unknown_share}{self.short}".encode())
         for values in (self.clips, *self.weights.values()):
             digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()[:16]
@@ -60,7 +61,11 @@ class TrunkFeatures:
         """Opens the copies in the pack's cache, making those that are missing."""
         folder = heard.pack / "cache"
         paths = [folder / f"trunk-{heard.fingerprint()}-{copy}" for copy in range(copies)]
-        missing = [copy for copy, path in enumerate(paths) if not path.with_suffix(".npz").is_file()]
+        missing = [
+            copy
+            for copy, path in enumerate(paths)
+            if not (path.with_suffix(".npz").is_file() and path.with_suffix(".f16").is_file())
+        ]
         if missing:
             # Not forked: torch's threads do not come along.
             with ProcessPoolExecutor(min(jobs, len(missing)), multiprocessing.get_context("spawn")) as pool:
@@ -97,7 +102,7 @@ def _make_copy(heard: HeardClips, copy: int, path: Path) -> None:
     trunk = SpectralTrunk(heard.channels)
     trunk.load_state_dict({name: torch.from_numpy(values) for name, values in heard.weights.items()})
     trunk.train().requires_grad_(False)
-    trunk.short = True
+    trunk.short = heard.short
     clips, config = heard.clips, heard.augmentation
     strange = np.random.default_rng(copy).permutation(len(clips))[: int(len(clips) * heard.unknown_share)]
     rows = [*range(len(clips)), *(-1 - position for position in strange)]  # negative: made into no concept
