@@ -126,7 +126,8 @@ class ConceptMemory(nn.Module):
     def forward(self, embedding: Tensor, latent: Tensor) -> Tensor:
         # In fp32 even under autocast: a bf16 cosine times the sharpness is off by half a nat.
         with torch.autocast(embedding.device.type, enabled=False):
-            heard = embedding.float() + self.doubt * self.wander(latent.float())
+            width = self.keys.weight.dtype
+            heard = embedding.to(width) + self.doubt * self.wander(latent.to(width))
             attention = torch.softmax(self.keys(heard * self.sharpness), dim=1)
         return self.values(attention) * VALUE_GAIN
 

@@ -90,7 +90,7 @@ class SpectralTrunk(nn.Module):
                 x = F.leaky_relu(self._convolved(x, layer), 0.2, inplace=True)
                 x = x.clamp(min=_LEAST) if x.requires_grad else x.clamp_(min=_LEAST)  # memory is what costs time
             x = F.max_pool2d(x, pool)
-        return self._convolved(x, self.last).float()
+        return self._convolved(x, self.last).to(features.dtype)
 
     @staticmethod
     def _convolved(x: torch.Tensor, layer: nn.Conv2d) -> torch.Tensor:

@@ -67,6 +67,11 @@ def _frame_mask(lengths: torch.Tensor, frames: int) -> torch.Tensor:
     return (index[None, :] < lengths[:, None]).to(torch.float32)[:, None, None, :]
 
 
+def _unshortened(x: torch.Tensor) -> torch.Tensor:
+    """Back in float32 from what autocast shortened; float64 stays."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 class SqueezeExcite(nn.Module):
     """Channel gates from the masked mean over time (arXiv 1709.01507)."""
 
@@ -178,8 +183,8 @@ class AttentivePooling(nn.Module):
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         batch, channels, _, frames = x.shape
         scores = self.score(x) + (mask - 1.0) * 1e4
-        attention = torch.softmax(scores.float(), dim=3).reshape(batch, self.heads, 1, frames)
-        split = x.float().reshape(batch, self.heads, channels // self.heads, frames)
+        attention = torch.softmax(_unshortened(scores), dim=3).reshape(batch, self.heads, 1, frames)
+        split = _unshortened(x).reshape(batch, self.heads, channels // self.heads, frames)
         mean = (split * attention).sum(3)
         variance = (split.square() * attention).sum(3) - mean.square()
         deviation = (variance.clamp(min=0.0) + 1e-4).sqrt()
@@ -264,4 +269,4 @@ class SpeechEncoder(nn.Module):
     def embed(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The last stage's output, pooled and projected: (B, embedding_dim), unit length."""
         pooled = self.dropout(self.pooled_norm(self.pooling(x, mask)))
-        return F.normalize(self.project(pooled).float(), dim=1)
+        return F.normalize(_unshortened(self.project(pooled)), dim=1)
