@@ -89,7 +89,7 @@ def everything(
     include_variants: Variants = False,
     jobs: Jobs = 1,
 ) -> None:
-    """Stamps, emoji, and synthetic voices for every caption and label."""
+    """Stamps, emoji, words that volunteers say, and synthetic voices for every caption and label."""
     _build(
         "all",
         out,
