@@ -43,9 +43,11 @@ class SaveSpeech(SaveWeights):
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         super().on_fit_end(trainer, pl_module)
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
         path = self.path(trainer).with_name("embeddings.safetensors")
         path.unlink(missing_ok=True)  # of an earlier run's weights
-        if not trainer.is_global_zero or trainer.fast_dev_run or not pl_module.embeddings:  # type: ignore[attr-defined]
+        if not pl_module.embeddings:
             return
         weights = SpeechWeights.load(self.path(trainer))
         cache = trainer.datamodule.cache  # type: ignore[attr-defined]

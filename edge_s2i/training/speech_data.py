@@ -173,6 +173,7 @@ class SpeechData(lightning.LightningDataModule):
         self.seed = seed
         self.cache: LogMelCache | None = None
         self.heard: TrunkFeatures | None = None
+        self.unknown_share = 0.0  # of what was heard, sounds that are no concept
 
     def prepare_data(self) -> None:
         """Makes the caches of the pack, in one process."""

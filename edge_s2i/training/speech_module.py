@@ -223,9 +223,11 @@ class SpeechModule(lightning.LightningModule):
             raise TrainingError(
                 f"{self.distill_from} is of another pack than {data.pack_folder}; give one of this pack"
             )
-        if teacher.embeddings.shape[1] != self.prototypes.shape[1]:
-            raise TrainingError(f"{self.distill_from} has embeddings of {teacher.embeddings.shape[1]} numbers; set "
-                                f"encoder.embedding_dim to that")  # fmt: skip
+        width = teacher.embeddings.shape[1]
+        if width != self.prototypes.shape[1]:
+            raise TrainingError(
+                f"{self.distill_from} has embeddings of {width} numbers; set encoder.embedding_dim to that"
+            )
         row = torch.full((len(data.cache.lengths),), -1)
         row[torch.from_numpy(taught)] = torch.arange(len(taught))
         self.register_buffer("teacher_row", row, persistent=False)
