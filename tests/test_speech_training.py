@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from edge_s2i.cli.main import main
 from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT, LogMelCache, ViewPlan
 from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
@@ -334,6 +335,9 @@ def test_a_small_encoder_learns_where_a_larger_one_puts_clips(fixture_pack: Path
     run(fixture_pack, tmp_path / "teacher", 60, 60, "--model.learning_rate=0.01")
     path = tmp_path / "teacher" / "embeddings.safetensors"
     teacher = EmbeddingCache.load(path)
+    weights, again = tmp_path / "teacher" / "speech.safetensors", tmp_path / "again.safetensors"
+    assert main(["train", "embed", str(weights), "--data", str(fixture_pack), "-o", str(again)]) == 0
+    assert torch.equal(EmbeddingCache.load(again).embeddings, teacher.embeddings)
     distill = (f"--model.distill_from={path}", "--model.encoder.channels=[16,16]", "--model.learning_rate=0.01")
     cosines = []
     for steps in (2, 120):

@@ -4,10 +4,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT, LogMelCache
+from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
+from edge_s2i.models.speech_weights import SpeechWeights
 
 FORMAT = "2"
 
@@ -37,6 +41,20 @@ class EmbeddingCache:
             )
         if rows and (int(self.concept.max()) >= len(self.concepts) or int(self.split.max()) >= len(self.splits)):
             raise TrainingError("embedding cache names concepts or splits beyond its own lists")
+
+    @classmethod
+    def of(cls, weights: SpeechWeights, cache: LogMelCache, device: str = "cpu") -> "EmbeddingCache":
+        """What `weights` hears of every clip of the cache that names a concept; renderings are left out."""
+        clips = np.flatnonzero((cache.view == 0) & (cache.concept != UNKNOWN_CONCEPT))
+        splits, split = np.unique(cache.split[clips], return_inverse=True)
+        return cls(
+            embeddings=weights.embed(cache, clips, device).half(),
+            concept=torch.from_numpy(cache.concept[clips].astype(np.int32)),
+            split=torch.from_numpy(split.astype(np.uint8)),
+            concepts=weights.concepts,
+            splits=tuple(splits.tolist()),
+            prototypes=weights.prototypes,
+        )
 
     def of_split(self, split: str) -> tuple[Tensor, Tensor]:
         """(embeddings (m, E) float16, concept (m,) int64) of one split; empty where the split has none."""
@@ -90,3 +108,18 @@ class EmbeddingCache:
             concepts=tuple(json.loads(header["concepts"])),
             splits=tuple(json.loads(header["splits"])),
         )
+
+
+def embed_pack(speech: Path, pack_folder: Path, out: Path) -> Path:
+    """Writes `out`: where the speech stage's weights `speech` put every clip of a data pack.
+
+    A run does so at its end; the mean of two runs has no run. TrainingError where the two know other concepts or `out`
+    cannot be written, before anything is heard.
+    """
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise TrainingError(f"{out} cannot be written: give a file name in a folder that exists")
+    weights, pack = SpeechWeights.load(speech), Pack.open(pack_folder)
+    if weights.concepts != pack.concept_ids:
+        raise TrainingError(f"{speech} was trained on other concepts than {pack_folder} holds")
+    EmbeddingCache.of(weights, LogMelCache.of(pack)).save(out)
+    return out

@@ -3,10 +3,7 @@
 from pathlib import Path
 
 import lightning
-import numpy as np
-import torch
 
-from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT
 from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.training.embedding_cache import EmbeddingCache
 
@@ -51,13 +48,4 @@ class SaveSpeech(SaveWeights):
             return
         weights = SpeechWeights.load(self.path(trainer))
         cache = trainer.datamodule.cache  # type: ignore[attr-defined]
-        clips = np.flatnonzero((cache.view == 0) & (cache.concept != UNKNOWN_CONCEPT))
-        splits, split = np.unique(cache.split[clips], return_inverse=True)
-        EmbeddingCache(
-            embeddings=weights.embed(cache, clips, str(pl_module.device)).half(),
-            concept=torch.from_numpy(cache.concept[clips].astype(np.int32)),
-            split=torch.from_numpy(split.astype(np.uint8)),
-            concepts=weights.concepts,
-            splits=tuple(splits.tolist()),
-            prototypes=weights.prototypes,
-        ).save(path)
+        EmbeddingCache.of(weights, cache, str(pl_module.device)).save(path)
