@@ -268,14 +268,10 @@ class SpeechSession:
 
     def _draw_whole(self, utterance: _Utterance) -> Drawing:
         """What a file of the recording so far would be drawn as, whether it was understood or not."""
-        samples = self._stream.samples
+        samples, settled = self._stream.samples, utterance.settled
         try:
-            if (
-                utterance.settled is not None
-                and utterance.settled[0] == utterance_span(samples)
-                and self._loud(samples)
-            ):
-                return utterance.settled[1]  # the same sound, with more silence after it
+            if settled is not None and settled[0] == utterance_span(samples) and self._loud(samples):
+                return settled[1]  # the same sound, with more silence after it
             hearing = self._draw.hear((samples, SAMPLE_RATE))
         except AudioError as error:
             hearing = Hearing(None, 0.0, False, str(error), {})
