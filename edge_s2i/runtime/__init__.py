@@ -8,16 +8,19 @@ from edge_s2i.runtime.backends import Backend, LiteRtBackend, OnnxBackend
 from edge_s2i.runtime.drawing import Drawing, Neighbour
 from edge_s2i.runtime.events import Dropped, FinalPicture, PartialPicture, SpeechEvent, SpeechStarted
 from edge_s2i.runtime.listen_settings import ListenSettings
+from edge_s2i.runtime.listening import Counters, Listener
 from edge_s2i.runtime.speech_session import SpeechSession
 from edge_s2i.runtime.speech_to_picture import Hearing, SpeechToPicture, load_speech_to_picture
 
 __all__ = [
     "Backend",
+    "Counters",
     "Drawing",
     "Dropped",
     "FinalPicture",
     "Hearing",
     "ListenSettings",
+    "Listener",
     "LiteRtBackend",
     "Neighbour",
     "OnnxBackend",

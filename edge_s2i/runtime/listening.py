@@ -187,6 +187,7 @@ def start_listening(
 ) -> Listener:
     """Opens a source and listens to it; see `edge_s2i.listen`."""
     session = SpeechSession(draw, settings)
+    draw.warm_up()
     if source is None or isinstance(source, str | os.PathLike):
         source = open_source(
             source, device=device, rate=rate, channels=channels, sample_format=sample_format, pace=pace

@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from edge_s2i.audio import check_utterance, log_mel, normalize_log_mel, read_audio, trim_silence
-from edge_s2i.audio.constants import MAX_SECONDS, MIN_SECONDS, SAMPLE_RATE
+from edge_s2i.audio.constants import MAX_SECONDS, MEL_BANDS, MIN_SECONDS, SAMPLE_RATE
 from edge_s2i.audio.level import level_db, modulation, set_peak
 from edge_s2i.audio.reading import AudioInput
 from edge_s2i.bundle import Bundle, GraphInfo, Manifest, read_bundle
@@ -192,6 +192,10 @@ class SpeechToPicture:
             raise BundleError(f"the generator gave shape {values.shape}; the manifest says {(n, 3, size, size)}")
         scaled = np.rint((np.clip(values, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
         return np.ascontiguousarray(scaled.transpose(0, 2, 3, 1))
+
+    def warm_up(self) -> None:
+        """Draws once for nothing: the first run of a graph allocates, and somebody would wait for it."""
+        self.paint(self.embed(np.zeros((MEL_BANDS, 100), np.float32)))
 
     def style_weights(self, style: Style) -> dict[str, float]:
         """The weight of every style, summing to 1. RequestError for an unknown name or no weight."""

@@ -103,6 +103,7 @@ class Arecord:
             )
         command = [program, "-q", "-t", "raw", "-f", "S16_LE", "-r", str(SAMPLE_RATE), "-c", "1"]
         self.name = f"arecord {device or 'default'}"
+        self.overflows = 0  # arecord does not tell in numbers what it loses
         self._process = subprocess.Popen(
             command + (["-D", device] if device else []),
             stdin=subprocess.DEVNULL,
@@ -111,11 +112,6 @@ class Arecord:
         )
         assert self._process.stdout is not None
         self._pcm = RawPcm(self._process.stdout.fileno(), self.name, live=True, owned=False)
-
-    @property
-    def overflows(self) -> int:
-        """What arecord loses it does not tell in numbers."""
-        return 0
 
     def read(self) -> np.ndarray | None:
         """The next (N,) float32 samples at 16 kHz; AudioError when arecord stopped by itself."""
