@@ -97,7 +97,7 @@ def live(
         style=parse_style(style),
         draw_anyway=anyway,
     )
-    draw = edge_s2i.load(bundle, backend=backend, threads=threads)
+    draw = edge_s2i.load(bundle, backend=backend, threads=threads, tune=True)
     names = display if display else [default_display()]
     displays = [opened for name in names if (opened := open_display(name)) is not None]
     talk_key = None if source == "-" else TalkKey()
