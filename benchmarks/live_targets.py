@@ -1,7 +1,7 @@
 """How soon a spoken word is a picture, and whether it is the one that its file is drawn as.
 
     python -m benchmarks.live_targets            # the bundled human recordings, at the speed of speech
-    python -m benchmarks.live_targets --fast     # as fast as they are understood: the same figures, but for the queue
+    python -m benchmarks.live_targets --fast     # without threads and queue, as fast as they are understood
 
 One thread a network. Prints one JSON object: milliseconds from the end of the trailing silence to the final picture,
 from the start of speech to the first partial one; import and load and memory of a fresh process; how many final
@@ -15,6 +15,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -54,24 +56,19 @@ print(loaded, resident_megabytes()[1])
 
 
 class Played:
-    """Samples as a microphone gives them: 20 ms at a time, and in their own time if paced."""
+    """Samples as a microphone gives them: 20 ms at a time, in their own time."""
 
-    name, overflows = "benchmark", 0
+    name, live, overflows = "benchmark", True, 0
 
-    def __init__(self, samples: np.ndarray, paced: bool) -> None:
-        from threading import Event
-        from time import monotonic
-
-        self.live = paced
+    def __init__(self, samples: np.ndarray) -> None:
         self._samples, self._place, self._begin = samples, 0, monotonic()
-        self._now, self._closed = monotonic, Event()
+        self._closed = Event()
 
     def read(self) -> np.ndarray | None:
         """The next block."""
         block = self._samples[self._place : self._place + RATE // 50]
         self._place += len(block)
-        if self.live:
-            self._closed.wait(max(0.0, self._begin + self._place / RATE - self._now()))
+        self._closed.wait(max(0.0, self._begin + self._place / RATE - monotonic()))
         return None if self._closed.is_set() or not len(block) else block
 
     def close(self) -> None:
@@ -87,8 +84,12 @@ def psnr(first: np.ndarray, second: np.ndarray) -> float:
 
 def hear(draw: SpeechToPicture, samples: np.ndarray, paced: bool) -> list[SpeechEvent]:
     """Every event of a stream."""
-    with Listener(Played(samples, paced), SpeechSession(draw, ListenSettings(draw_anyway=True))) as listener:
-        return list(listener)
+    session = SpeechSession(draw, ListenSettings(draw_anyway=True))
+    if paced:
+        with Listener(Played(samples), session) as listener:
+            return list(listener)
+    blocks = np.split(samples, range(RATE // 50, len(samples), RATE // 50))
+    return [event for block in blocks for event in session.feed(block)] + session.finish()
 
 
 def measure(paced: bool) -> dict[str, Any]:
@@ -97,12 +98,19 @@ def measure(paced: bool) -> dict[str, Any]:
     draw.warm_up()
     examples = Path(edge_s2i.__file__).parent / "examples"
     recordings = [read_audio(path) for path in sorted(examples.glob("*.ogg"))]
-    latencies, first_partials, alone, padded = [], [], [], []
-    sure, faint, steady, changed = [], [], [], []
+    latencies: list[float] = []
+    first_partials: list[float] = []
+    alone: list[float] = []
+    padded: list[float] = []
+    sure: list[bool] = []
+    faint: list[bool] = []
+    steady: list[float] = []
+    changed: list[float] = []
     stream = np.concatenate([np.pad(item, (PAD, PAD)) for item in recordings])
     stream += (1e-4 * np.random.default_rng(0).standard_normal(len(stream))).astype(np.float32)
     finals = 0
-    start, shown = 0.0, None
+    start = 0.0
+    shown: Drawing | None = None
     waiting: list[Drawing] = []
     strong: list[bool] = []
     for event in hear(draw, stream, paced):

@@ -30,7 +30,9 @@ from edge_s2i.runtime.speech_to_picture import Hearing, SpeechToPicture
 from edge_s2i.runtime.voice_activity import WINDOW, VoiceDetector, open_voice_detector
 
 _END_BELOW = 0.15  # a voice ends where its probability is this much below the one at which it starts
-_SETTLE_SECONDS = 0.096  # without voice, three windows, after which the picture so far is likely the last
+# Without voice, after which the picture so far is likely the last, so that it is ready when the pause is long enough:
+# three windows, and seven where the sound died away so slowly that more of it has been heard since.
+_SETTLE_SECONDS = (0.096, 0.224)
 _PAUSE_SECONDS = 0.096  # without voice before which speech that was cut at its greatest length is not taken up again
 
 
@@ -42,7 +44,7 @@ class _Utterance:
     next_partial: int  # sample at which the next one is due
     held: bool  # by the button: no pause ends it
     partials: int = 0
-    settling: bool = False  # in a pause whose picture was drawn already, or was left out in a hurry
+    settlings: int = 0  # how often the picture of this pause was drawn, or left out in a hurry
     settled: tuple[tuple[int, int], Drawing] | None = None  # the span that was drawn in full in this pause, and how
 
 
@@ -217,7 +219,7 @@ class SpeechSession:
     def _go_on(self, utterance: _Utterance, events: list[SpeechEvent], hurry: bool) -> None:
         if self._quiet == 0:
             utterance.voice_end = self._position
-            utterance.settled, utterance.settling = None, False
+            utterance.settled, utterance.settlings = None, 0
         silence = self._position - utterance.voice_end
         if self._stream.room == 0:
             self._after_cut = not utterance.held
@@ -228,15 +230,18 @@ class SpeechSession:
             self._draw_so_far(utterance, silence, events, hurry)
 
     def _draw_so_far(self, utterance: _Utterance, silence: int, events: list[SpeechEvent], hurry: bool) -> None:
-        settling = silence >= _samples(_SETTLE_SECONDS) and not utterance.settling
-        due = self._position >= utterance.next_partial and not utterance.settling
+        moments = _SETTLE_SECONDS[utterance.settlings :]
+        settling = bool(moments) and silence >= _samples(moments[0])
+        due = self._position >= utterance.next_partial and not utterance.settlings
         if not settling and not due:
             return
         first, last = self._stream.heard_span()
         if last - first < _samples(MIN_SECONDS):
             return
         utterance.next_partial = self._position + _samples(self.settings.partial_every)
-        utterance.settling = settling
+        utterance.settlings += settling
+        if settling and utterance.settled is not None and utterance.settled[0] == (first, last):
+            return
         if hurry:
             self.partials_dropped += 1
             return
