@@ -23,7 +23,7 @@ class ListenSettings:
     refractory: float = 0.2  # after an utterance in which none can start
     min_voice: float = 0.064  # of voice that starts an utterance: two windows of the detector
     partial_every: float = 0.16  # of speech between partial pictures; 0 draws none
-    partial_strength: float = 0.1  # partial pictures fainter than this are kept back; 1 is understood
+    partial_strength: float = 0.05  # partial pictures fainter than this are kept back; 1 is understood
     push_to_talk: bool = False  # only `press` starts an utterance
     vad: str = "silero"  # the voice detector: "silero", or "energy", which needs no network
     vad_threshold: float = 0.5  # probability at which voice starts; it ends 0.15 below
