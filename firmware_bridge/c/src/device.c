@@ -94,7 +94,8 @@ bool s2i_device_init(s2i_device *device, const s2i_device_settings *settings, co
     if ((settings->picture_formats & S2I_PICTURE_FORMAT_TILES) != 0 &&
         (settings->tile_side > S2I_LINK_TILE_SIDE || s2i_tile_count(&tiling) == 0 ||
          s2i_tile_count(&tiling) > S2I_LINK_UNITS ||
-         settings->receive_bytes < S2I_RECEIVE_BYTES(2u + S2I_RECORD_BYTES((size_t)settings->tile_side)))) {
+         settings->receive_bytes < S2I_RECEIVE_BYTES(2u + S2I_RECORD_BYTES((size_t)settings->tile_side)) ||
+         settings->credits < 2u + S2I_RECORD_BYTES((size_t)settings->tile_side) + S2I_WIRE_BYTES(8u))) {
         return false;
     }
     memset(device, 0, sizeof *device);

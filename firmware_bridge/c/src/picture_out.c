@@ -28,17 +28,23 @@ static uint16_t least_budget(const s2i_host *host) {
     return (uint16_t)(S2I_PICTURE_DATA_FIXED + S2I_RECORD_BYTES((size_t)host->hello.tile_side));
 }
 
+/* The longest payload that the board's frame and its unread bytes have room for. */
+static uint16_t most_budget(const s2i_host *host) {
+    uint32_t room = (uint32_t)s2i_host_room(host), credits = host->hello.credits - S2I_WIRE_BYTES(0u) - 8u;
+    return (uint16_t)(room < credits ? room : credits);
+}
+
 bool s2i_host_show(s2i_host *host, const uint8_t *content, const uint8_t *shown, uint16_t utterance, uint8_t flags) {
     s2i_picture_out *picture = &host->picture;
     s2i_tiling tiling;
-    uint32_t units, room = (uint32_t)s2i_host_room(host);
+    uint32_t units;
     size_t size = (size_t)S2I_PIXEL_BYTES * host->hello.panel_width * host->hello.panel_height;
     tiling.width = host->hello.panel_width;
     tiling.height = host->hello.panel_height;
     tiling.side = host->hello.tile_side;
     units = s2i_tile_count(&tiling);
     if (!host->open || (host->hello.picture_formats & S2I_PICTURE_FORMAT_TILES) == 0 || units == 0 ||
-        units > S2I_LINK_UNITS || tiling.side > S2I_LINK_TILE_SIDE || room < least_budget(host)) {
+        units > S2I_LINK_UNITS || tiling.side > S2I_LINK_TILE_SIDE || most_budget(host) < least_budget(host)) {
         return false;
     }
     s2i_picture_out_end(host, S2I_PICTURE_STATE_CANCELLED);
@@ -64,7 +70,7 @@ bool s2i_host_show(s2i_host *host, const uint8_t *content, const uint8_t *shown,
     picture->begin.dirty_length = (uint16_t)((units + 7u) / 8u);
     picture->state = S2I_PICTURE_STATE_RECEIVING;
     picture->retry_ms = FIRST_RETRY_MS;
-    picture->budget = (uint16_t)room;
+    picture->budget = most_budget(host);
     picture->progress_at = host->now;
     picture->begin_at = host->now - FIRST_RETRY_MS; /* due at once */
     s2i_picture_out_poll(host);
@@ -109,7 +115,7 @@ static bool arrived(const s2i_picture_out *picture, const s2i_flight *flight) {
 /* Smaller frames where they are lost, larger where they are not. */
 static void adapt(s2i_host *host, bool good) {
     s2i_picture_out *picture = &host->picture;
-    uint32_t least = least_budget(host), most = (uint32_t)s2i_host_room(host), budget = picture->budget;
+    uint32_t least = least_budget(host), most = most_budget(host), budget = picture->budget;
     budget = good ? budget + BUDGET_GAIN : budget * 3u / 4u;
     picture->budget = (uint16_t)(budget < least ? least : budget > most ? most : budget);
 }
@@ -168,7 +174,7 @@ bool s2i_picture_out_take(s2i_host *host, const s2i_frame *frame) {
     }
     switch (ack.state) {
     case S2I_PICTURE_STATE_UNKNOWN:
-        if (picture->begin_at != host->now && (uint16_t)(ack.sequence - picture->begin_sequence) < 0x8000u) {
+        if ((uint16_t)(ack.sequence - picture->begin_sequence) < 0x8000u) {
             picture->begun = false;
             picture->begin_at = host->now - picture->retry_ms; /* at once */
             memset(picture->received, 0, sizeof picture->received);
