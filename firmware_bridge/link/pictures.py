@@ -154,8 +154,7 @@ class PictureSender:
         self._received = ~picture.dirty
         self._ever_sent = np.zeros(len(picture.dirty), bool)
         self._flights: list[_Flight] = []
-        self._begun = False
-        self._retry = FIRST_RETRY if self._round_trip is None else self._retry_time()
+        self._retry = self._retry_time()
         self._timeouts = 0
         self._progress_at = now
         self._send_begin(now)
@@ -178,13 +177,13 @@ class PictureSender:
                 self._missing = picture.dirty.copy()
                 self._received = ~picture.dirty
                 self._flights.clear()
-                self._begun = False
                 self._send_begin(now)
         elif state == PictureState.RECEIVING:
             self._received |= unpack_map(ack.received, len(picture.dirty))
             self._missing &= ~self._received
-            self._begun = True
+            self._timeouts = 0
             self._land(ack.sequence, now)
+            self._retry = self._retry_time()
         elif state in (PictureState.WHOLE, PictureState.CANCELLED, PictureState.DIFFERS, PictureState.REFUSED):
             if state == PictureState.WHOLE:
                 self._received[:] = True
@@ -263,7 +262,6 @@ class PictureSender:
             if flight.sequence == sequence:
                 self._measure(now - flight.sent_at)
             self._progress_at = now
-            self._timeouts = 0
         self._flights = kept
 
     def _restore(self, flight: _Flight) -> None:
@@ -276,10 +274,10 @@ class PictureSender:
 
     def _measure(self, sample: float) -> None:
         self._round_trip = sample if self._round_trip is None else self._round_trip * 7 / 8 + sample / 8
-        self._retry = self._retry_time()
 
     def _retry_time(self) -> float:
-        assert self._round_trip is not None
+        if self._round_trip is None:
+            return FIRST_RETRY
         return min(max(3 * self._round_trip + 0.020, LEAST_RETRY), MOST_RETRY)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from firmware_bridge.link import adpcm, spec
 from firmware_bridge.link.messages import MESSAGES, Message, fixed_layout, schema_hash
+from firmware_bridge.tools.fuzz_messages import fuzz_messages_source
 
 C_FOLDER = Path(__file__).parents[1] / "c"
 MADE_BY = "/* Made by firmware_bridge/tools/c_spec.py from the Python specification; do not edit. */\n"
@@ -37,6 +38,7 @@ def generated() -> dict[Path, str]:
         include / "spec.h": spec_header(),
         include / "messages.h": messages_header(),
         C_FOLDER / "src" / "messages.c": messages_source(),
+        C_FOLDER / "fuzz" / "fuzz_messages.c": MADE_BY + fuzz_messages_source(),
     }
 
 

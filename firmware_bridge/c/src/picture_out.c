@@ -121,12 +121,16 @@ static void adapt(s2i_host *host, bool good) {
 }
 
 static void measure(s2i_picture_out *picture, uint32_t sample) {
-    picture->round_trip_ms = picture->round_trip_ms == 0 ? 8u * sample
+    picture->round_trip_ms = picture->round_trip_ms == 0 ? 8u * (sample + 1u)
                                                          : picture->round_trip_ms - picture->round_trip_ms / 8u + sample;
-    picture->retry_ms = picture->round_trip_ms / 8u * 3u + 20u;
-    picture->retry_ms = picture->retry_ms < LEAST_RETRY_MS  ? LEAST_RETRY_MS
-                        : picture->retry_ms > MOST_RETRY_MS ? MOST_RETRY_MS
-                                                            : picture->retry_ms;
+}
+
+static uint32_t retry_time(const s2i_picture_out *picture) {
+    uint32_t retry = picture->round_trip_ms / 8u * 3u + 20u;
+    if (picture->round_trip_ms == 0) {
+        return FIRST_RETRY_MS;
+    }
+    return retry < LEAST_RETRY_MS ? LEAST_RETRY_MS : retry > MOST_RETRY_MS ? MOST_RETRY_MS : retry;
 }
 
 /* Every flight up to `sequence` has landed or is lost: the line keeps the order. */
@@ -146,7 +150,6 @@ static void land(s2i_host *host, uint16_t sequence) {
             measure(picture, host->now - flight.sent_at);
         }
         picture->progress_at = host->now;
-        picture->timeouts = 0;
     }
     picture->flights_used = kept;
 }
@@ -191,7 +194,9 @@ bool s2i_picture_out_take(s2i_host *host, const s2i_frame *frame) {
             picture->received[i] = (uint8_t)(picture->received[i] | ack.received[i]);
             picture->missing[i] = (uint8_t)(picture->missing[i] & ~(uint32_t)picture->received[i] & 0xFFu);
         }
+        picture->timeouts = 0;
         land(host, ack.sequence);
+        picture->retry_ms = retry_time(picture);
         return true;
     case S2I_PICTURE_STATE_WHOLE:
     case S2I_PICTURE_STATE_CANCELLED:
