@@ -130,6 +130,7 @@ class PictureSender:
         self._budget = self._most
         self._picture: OutgoingPicture | None = None
         self._round_trip: float | None = None
+        self._begin_at: float | None = None  # when a probe was sent that is not answered
         self.retransmissions = 0  # units sent more than once
         self.timeouts_total = 0
 
@@ -242,7 +243,7 @@ class PictureSender:
         assert self._picture is not None
         self._begin_sequence, _ = self._send(self._picture.begin, flags)
         # With nothing under way BEGIN comes back sooner than what waits in a full window, so only a probe is measured.
-        self._begin_at: float | None = now if flags else None
+        self._begin_at = now if flags else None
 
     def _send_data(self, now: float) -> bool:
         picture = self._picture
