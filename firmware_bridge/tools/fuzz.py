@@ -71,7 +71,7 @@ def run_libfuzzer(target: str, program: Path, runs: int, folder: Path) -> dict[s
 
 def run_afl(target: str, program: Path, seconds: int, folder: Path) -> dict[str, object]:
     """Runs AFL++ for so many seconds."""
-    seeds, out = folder / f"seeds-{target}", folder / f"afl-{target}"
+    seeds, out = folder / f"afl-seeds-{target}", folder / f"afl-out-{target}"
     seeds.mkdir(exist_ok=True)
     (seeds / "seed").write_bytes(bytes(range(64)))
     quiet = {
