@@ -22,7 +22,7 @@ from pathlib import Path
 from edge_s2i.errors import RequestError
 from firmware_bridge.tools.c_spec import C_FOLDER
 
-TARGETS = {"cobs": 300, "frame": 300, "adpcm": 128, "tiles": 128, "messages": 200, "device": 200, "host": 160}
+TARGETS = {"cobs": 300, "frame": 64, "adpcm": 128, "tiles": 64, "messages": 200, "device": 200, "host": 160}
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 SANITIZERS = "address,undefined"
 PYTHON_TARGET = Path(__file__).parent / "fuzz_python.py"
