@@ -33,6 +33,7 @@ ABSENT = (
     "sounddevice",
     "pygame",
     "tkinter",
+    "serial",
     "export",
 )
 
