@@ -13,6 +13,7 @@
 #define ACCESS_INTERLEAVED 3
 #define FORMAT_S16_LE 2
 #define LATENCY_US 100000u
+#define PORTION 160 /* frames a read, 10 ms: some of ALSA's plugins give silence beyond their own buffer's length */
 
 typedef struct snd_pcm snd_pcm_t;
 typedef void (*error_handler)(const char *file, int line, const char *function, int error, const char *format, ...);
@@ -59,9 +60,10 @@ static bool record(const struct alsa *alsa, snd_pcm_t *pcm, const char *device, 
     unsigned failures = 0;
 
     while (used < count) {
-        long frames = alsa->read(pcm, buffer + used, (unsigned long)(count - used));
+        size_t wanted = count - used < PORTION ? count - used : PORTION;
+        long frames = alsa->read(pcm, buffer + used, (unsigned long)wanted);
 
-        if (frames > 0 && (size_t)frames <= count - used) {
+        if (frames > 0 && (size_t)frames <= wanted) {
             used += (size_t)frames;
             failures = 0;
         } else if (++failures == 3 || (frames < 0 && alsa->recover(pcm, (int)frames, 1) < 0)) {

@@ -457,8 +457,8 @@ bool engine_open_ort(struct engine *engine, const struct engine_settings *settin
     engine->state = ort;
     ort->threads = settings->threads;
     if (!library_open(&ort->library, settings->library, ORT_VARIABLE, "libonnxruntime.so", "libonnxruntime.so.1", failure))
-        return fail(failure, "ONNX Runtime's library is not found by --ort, by " ORT_VARIABLE " or as "
-                    "libonnxruntime.so.1; `edge-s2i doctor` names the one that Python uses");
+        return fail_within(failure, "ONNX Runtime's library, by --ort, " ORT_VARIABLE " or as libonnxruntime.so.1 "
+                           "(`edge-s2i doctor` names Python's): ");
     if (!library_function(ort->library, "OrtGetApiBase", &get_base))
         return fail(failure, "the library given as ONNX Runtime has no function OrtGetApiBase; give libonnxruntime.so");
     base = get_base();

@@ -128,7 +128,7 @@ static bool check_together(struct options *options, struct failure *failure)
         return fail(failure, "--bundle and --flash are both given; give one");
     if (options->flash == NULL && options->bundle == NULL)
         options->bundle = getenv(BUNDLE_VARIABLE);
-    if (options->flash == NULL && options->bundle == NULL)
+    if (options->flash == NULL && (options->bundle == NULL || *options->bundle == '\0'))
         return fail(failure, "no model is given; name a bundle by --bundle or an image by --flash");
     if ((options->input == NULL) == (options->alsa == NULL))
         return fail(failure, options->input == NULL ? "no recording is given; name one, - for standard input, or --alsa"

@@ -73,17 +73,16 @@ static bool read_member(const unsigned char *zip, size_t length, const unsigned 
     start = local + LOCAL_BYTES + le16(zip + local + 26) + le16(zip + local + 28);
     if (start > length || length - start < packed || (method == 0 && packed != unpacked))
         return fail(failure, "%s is damaged (it ends too early); copy the whole bundle again", name);
-    member->bytes = zip + start;
+    member->owned = take(unpacked, 1, failure); /* a copy also of what is stored: engines want their graphs aligned */
+    if (member->owned == NULL)
+        return fail_within(failure, "%s: ", name);
+    member->bytes = member->owned;
     member->length = unpacked;
-    if (method == 8) {
-        member->owned = take(unpacked, 1, failure);
-        if (member->owned == NULL)
-            return fail_within(failure, "%s: ", name);
-        member->bytes = member->owned;
-        if (!inflate(zip + start, packed, member->owned, unpacked)) {
-            blob_release(member);
-            return fail(failure, "%s is damaged (it does not inflate); copy the whole bundle again", name);
-        }
+    if (method == 0 && unpacked > 0)
+        memcpy(member->owned, zip + start, unpacked);
+    if (method == 8 && !inflate(zip + start, packed, member->owned, unpacked)) {
+        blob_release(member);
+        return fail(failure, "%s is damaged (it does not inflate); copy the whole bundle again", name);
     }
     if (s2i_flash_crc32(member->bytes, member->length) != le32(entry + 16)) {
         blob_release(member);

@@ -4,7 +4,7 @@
 
 #include "memory.h"
 
-/* The member's bytes, checked by its CRC-32: a stored member's are looked at in place, a deflated one's are owned. */
+/* A copy of the member's bytes, checked by its CRC-32. */
 bool zip_read(const unsigned char *zip, size_t length, const char *name, struct blob *member, struct failure *failure);
 
 /* Whether the bytes end in the directory of a zip. */
