@@ -31,3 +31,7 @@ class OutputError(EdgeS2IError):
 
 class RequestError(EdgeS2IError):
     """An argument of a call or command cannot be met: an unknown style, a count out of range."""
+
+
+class LinkError(EdgeS2IError):
+    """The link to a board cannot be opened or used: no such device, another protocol, an impossible message."""

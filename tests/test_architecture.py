@@ -33,6 +33,7 @@ ALLOWED = {
 
 # The command line ties everything together, each command its own part.
 ALLOWED_CLI = {
+    "bridge": {"firmware_bridge"},
     "data": {"edge_s2i.data"},
     "train": {"edge_s2i.training"},
     "evaluate": {"edge_s2i.evaluation"},

@@ -30,6 +30,7 @@ ABSENT = (
     "matplotlib",
     "tensorboard",
     "sounddevice",
+    "serial",
     "export",
 )
 

@@ -63,6 +63,11 @@ def _export(context: typer.Context) -> None:
     _single("edge_s2i.cli.export", "export")(args=context.args, prog_name="edge-s2i export")
 
 
+@app.command("bridge", context_settings=_UNTOUCHED, help="Draw for a microcontroller's panel. (bridge extra)")
+def _bridge(context: typer.Context) -> None:
+    _single("edge_s2i.cli.bridge", "bridge")(args=context.args, prog_name="edge-s2i bridge")
+
+
 @app.command("evaluate", context_settings=_UNTOUCHED, help="Measure a bundle on held-out speech. (train extra)")
 def _evaluate(context: typer.Context) -> None:
     _load("edge_s2i.cli.evaluate", "app")(args=context.args, prog_name="edge-s2i evaluate")
