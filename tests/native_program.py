@@ -15,6 +15,7 @@ import edge_s2i
 ROOT = Path(edge_s2i.__file__).parents[1]
 RUNNER = ROOT / "firmware_bridge" / "runner"
 FLASH = ROOT / "firmware_bridge" / "flash"
+INCLUDES = ("-I", RUNNER / "src", "-I", FLASH, "-I", ROOT / "firmware_bridge" / "c" / "include")
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror")
 
 

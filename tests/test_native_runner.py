@@ -283,4 +283,4 @@ def test_clang_takes_it_too():
     native.needs("clang")
     sources = [*sorted((native.RUNNER / "src").glob("*.c")), native.FLASH / "s2i_flash.c"]
     flags = ["-std=c99", "-fsyntax-only", *native.WARNINGS, "-D_POSIX_C_SOURCE=200809L"]
-    native.checked("clang", *flags, "-I", native.RUNNER / "src", "-I", native.FLASH, *sources)
+    native.checked("clang", *flags, *native.INCLUDES, *sources)

@@ -5,6 +5,7 @@
 #include "capture.h"
 #include "constants.h"
 #include "files.h"
+#include "link_push.h"
 #include "options.h"
 #include "picture.h"
 #include "report.h"
@@ -65,9 +66,11 @@ static bool run(const struct options *options, struct model *model, struct sound
                 struct failure *failure)
 {
     double begin = milliseconds_now(), loaded, read;
+    struct link_report link;
     struct request request;
     const char *name = NULL;
 
+    memset(&link, 0, sizeof link);
     memset(&request, 0, sizeof request);
     request.seed = options->seed;
     request.anyway = options->anyway;
@@ -88,12 +91,16 @@ static bool run(const struct options *options, struct model *model, struct sound
     if (drawing->pixels != NULL && options->out != NULL
         && !write_picture(options->out, drawing, model->bundle.manifest.image_size, failure))
         return false;
+    if (drawing->pixels != NULL && options->link != NULL
+        && !link_push(options->link, options->baud, options->wait, drawing->pixels, model->bundle.manifest.image_size,
+                      &link, failure))
+        return false;
     if (options->dump != NULL && !report_dump(options->dump, model, &request, drawing, failure))
         return false;
     if (options->json)
-        report_json(options, model, &request, drawing);
+        report_json(options, model, &request, drawing, &link);
     else
-        report_text(options, model, drawing);
+        report_text(options, model, drawing, &link);
     return fflush(stdout) == 0 || fail(failure, "the report cannot be written to standard output");
 }
 

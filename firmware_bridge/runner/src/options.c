@@ -30,6 +30,9 @@ const char options_help[] =
     "  --engine NAME    onnx or litert; the one that the bundle has graphs for\n"
     "  --ort PATH       ONNX Runtime's library or its folder; EDGE_S2I_ORT if not given\n"
     "  --litert PATH    LiteRT's library or its folder; EDGE_S2I_LITERT if not given\n"
+    "  --link TTY       show the picture on the panel of the board at a terminal, as tiles over s2i_link\n"
+    "  --baud N         of --link, 115200 if not given; USB has none\n"
+    "  --wait N         seconds for the board to show it, 10 if not given\n"
     "  --threads N      CPU threads that a network may use\n"
     "  --dump FOLDER    also write each stage's numbers, float32 little-endian\n"
     "  --version, --help\n";
@@ -51,13 +54,13 @@ static bool read_whole(const char *name, const char *text, uint64_t most, uint64
     return true;
 }
 
-static bool read_seconds(const char *text, double *value, struct failure *failure)
+static bool read_seconds(const char *name, const char *text, double *value, struct failure *failure)
 {
     char *end;
 
     *value = strtod(text, &end);
     if (end == text || *end != '\0' || !(*value >= MIN_SECONDS && *value <= MAX_READ_SECONDS))
-        return fail(failure, "--seconds is '%.40s'; give %.1f to %.0f", text, MIN_SECONDS, MAX_READ_SECONDS);
+        return fail(failure, "%s is '%.40s'; give %.1f to %.0f", name, text, MIN_SECONDS, MAX_READ_SECONDS);
     return true;
 }
 
@@ -71,7 +74,7 @@ static const char **text_option(struct options *options, const char *name)
         {"--bundle", &options->bundle}, {"--flash", &options->flash},   {"-o", &options->out},
         {"--out", &options->out},       {"--alsa", &options->alsa},     {"--style", &options->style},
         {"--engine", &options->engine}, {"--ort", &options->ort},       {"--litert", &options->litert},
-        {"--dump", &options->dump},
+        {"--dump", &options->dump},     {"--link", &options->link},
     };
     size_t i;
 
@@ -104,9 +107,17 @@ static bool number_option(struct options *options, const char *name, const char 
     uint64_t whole;
 
     if (strcmp(name, "--seconds") == 0)
-        return read_seconds(value, &options->seconds, failure);
+        return read_seconds(name, value, &options->seconds, failure);
+    if (strcmp(name, "--wait") == 0)
+        return read_seconds(name, value, &options->wait, failure);
     if (strcmp(name, "--seed") == 0)
         return read_whole(name, value, UINT64_MAX, &options->seed, failure);
+    if (strcmp(name, "--baud") == 0) {
+        if (!read_whole(name, value, 4000000, &whole, failure))
+            return false;
+        options->baud = (unsigned)whole;
+        return true;
+    }
     if (strcmp(name, "--rate") == 0) {
         if (!read_whole(name, value, MAX_RATE, &whole, failure))
             return false;
@@ -135,8 +146,8 @@ static bool check_together(struct options *options, struct failure *failure)
                                                     : "a recording and --alsa are both given; give one");
     if (options->out != NULL && picture_kind_of(options->out) == PICTURE_UNKNOWN)
         return fail(failure, "%s: pictures are written as .png or .ppm; give such a name", options->out);
-    if (options->out == NULL && options->dump == NULL)
-        return fail(failure, "no place for the picture is given; name one by -o");
+    if (options->out == NULL && options->dump == NULL && options->link == NULL)
+        return fail(failure, "no place for the picture is given; name one by -o, or a board by --link");
     if (options->engine != NULL && strcmp(options->engine, "onnx") != 0 && strcmp(options->engine, "litert") != 0)
         return fail(failure, "--engine '%s' is unknown; there are onnx and litert", options->engine);
     return true;
@@ -150,6 +161,8 @@ bool options_read(struct options *options, int count, char *const *arguments, st
     memset(options, 0, sizeof *options);
     options->seconds = 3.0;
     options->rate = SAMPLE_RATE;
+    options->baud = 115200;
+    options->wait = 10.0;
     for (i = 1; i < count; i++) {
         const char *name = arguments[i];
         const char **text;

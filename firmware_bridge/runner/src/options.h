@@ -18,6 +18,9 @@ struct options {
     const char *ort;
     const char *litert;
     const char *dump; /* a folder for the stages' numbers */
+    const char *link; /* a terminal with a board at its other end */
+    double wait;      /* seconds for the board */
+    unsigned baud;
     double seconds;   /* of capture */
     unsigned rate;    /* of raw samples */
     uint64_t seed;

@@ -15,10 +15,12 @@ static const char *source_name(const struct options *options)
     return strcmp(options->input, "-") == 0 ? "standard input" : options->input;
 }
 
-void report_text(const struct options *options, const struct model *model, const struct drawing *drawing)
+void report_text(const struct options *options, const struct model *model, const struct drawing *drawing,
+                 const struct link_report *link)
 {
     const char *name = source_name(options);
-    const char *where = options->out != NULL && drawing->pixels != NULL ? options->out : "";
+    const char *place = options->out != NULL ? options->out : options->link != NULL ? options->link : "";
+    const char *where = drawing->pixels != NULL ? place : "";
     size_t i;
 
     if (drawing->understood)
@@ -27,6 +29,9 @@ void report_text(const struct options *options, const struct model *model, const
     else
         (void)printf("%s: not understood, %s%s%s\n", name, drawing->reason, *where != '\0' ? "; drawn anyway -> " : "",
                      where);
+    if (link->width > 0)
+        (void)printf("  on the %u x %u panel of '%s' after %.0f ms\n", link->width, link->height, link->board,
+                     link->milliseconds);
     for (i = 0; options->explain && drawing->heard && i < drawing->nearness.nearest_count; i++) {
         const struct neighbour *neighbour = &drawing->nearness.nearest[i];
         const char *concept_name = model->bundle.manifest.concepts.items[neighbour->concept_index];
@@ -93,7 +98,7 @@ static void put_nearest(const struct model *model, const struct drawing *drawing
 }
 
 void report_json(const struct options *options, const struct model *model, const struct request *request,
-                 const struct drawing *drawing)
+                 const struct drawing *drawing, const struct link_report *link)
 {
     const struct names *styles = &model->bundle.manifest.styles;
     const char *comma = "";
@@ -117,6 +122,11 @@ void report_json(const struct options *options, const struct model *model, const
         }
     (void)putchar('}');
     put_timings(drawing);
+    if (link->width > 0) {
+        (void)printf(", \"link\": {\"board\": ");
+        put_string(link->board);
+        (void)printf(", \"width\": %u, \"height\": %u, \"ms\": %.0f}", link->width, link->height, link->milliseconds);
+    }
     if (options->explain)
         put_nearest(model, drawing);
     (void)printf("}\n");
