@@ -1,120 +1,19 @@
-/* ONNX Runtime's C API without its headers. The library exports OrtGetApiBase alone; that gives a table of functions
- * whose first version's 102 places never change, which is all that is used here. */
+/* Graphs in ONNX Runtime. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine.h"
 #include "library.h"
+#include "ort_api.h"
 
 #define ORT_VARIABLE "EDGE_S2I_ORT"
 #define OLDEST_API 13 /* ONNX Runtime 1.13: the first for IR 8 and opset 17 */
 #define NEWEST_API 23 /* asked for at most: an older table is a part of a newer one */
 
-/* Values of ONNX Runtime's enumerations. */
-#define ORT_LOGGING_ERROR 3
-#define ORT_ARENA_ALLOCATOR 1
-#define ORT_MEMORY_DEFAULT 0
-#define ONNX_FLOAT 1
-#define ONNX_INT32 6
-#define ONNX_INT64 7
-
-typedef struct OrtStatus OrtStatus;
-typedef struct OrtEnv OrtEnv;
-typedef struct OrtSession OrtSession;
-typedef struct OrtSessionOptions OrtSessionOptions;
-typedef struct OrtRunOptions OrtRunOptions;
-typedef struct OrtValue OrtValue;
-typedef struct OrtTypeInfo OrtTypeInfo;
-typedef struct OrtTensorInfo OrtTensorInfo;
-typedef struct OrtMemoryInfo OrtMemoryInfo;
-typedef struct OrtAllocator OrtAllocator;
-
-/* Places in the table. */
-enum place {
-    GET_ERROR_MESSAGE = 2,
-    CREATE_ENV = 3,
-    CREATE_SESSION_FROM_ARRAY = 8,
-    RUN = 9,
-    CREATE_SESSION_OPTIONS = 10,
-    SET_SESSION_LOG_SEVERITY = 22,
-    SET_INTRA_OP_THREADS = 24,
-    SET_INTER_OP_THREADS = 25,
-    SESSION_GET_INPUT_COUNT = 30,
-    SESSION_GET_OUTPUT_COUNT = 31,
-    SESSION_GET_INPUT_TYPE_INFO = 33,
-    SESSION_GET_INPUT_NAME = 36,
-    SESSION_GET_OUTPUT_NAME = 37,
-    CREATE_TENSOR_WITH_DATA = 49,
-    GET_TENSOR_MUTABLE_DATA = 51,
-    CAST_TYPE_INFO_TO_TENSOR_INFO = 55,
-    GET_TENSOR_ELEMENT_TYPE = 60,
-    GET_DIMENSIONS_COUNT = 61,
-    GET_DIMENSIONS = 62,
-    GET_TENSOR_TYPE_AND_SHAPE = 65,
-    CREATE_CPU_MEMORY_INFO = 69,
-    ALLOCATOR_FREE = 76,
-    GET_DEFAULT_ALLOCATOR = 78,
-    RELEASE_ENV = 92,
-    RELEASE_STATUS = 93,
-    RELEASE_MEMORY_INFO = 94,
-    RELEASE_SESSION = 95,
-    RELEASE_VALUE = 96,
-    RELEASE_TYPE_INFO = 98,
-    RELEASE_TENSOR_INFO = 99,
-    RELEASE_SESSION_OPTIONS = 100,
-    FIRST_VERSIONS_PLACES = 102
-};
-
-typedef void (*anything)(void);
-
-struct api_base {
-    const anything *(*get_api)(uint32_t version);
-    const char *(*get_version)(void);
-};
-
-/* The same functions with their types. */
-struct api {
-    const char *(*get_error_message)(const OrtStatus *status);
-    OrtStatus *(*create_env)(int severity, const char *name, OrtEnv **env);
-    OrtStatus *(*create_session_from_array)(const OrtEnv *env, const void *model, size_t length,
-                                            const OrtSessionOptions *options, OrtSession **session);
-    OrtStatus *(*run)(OrtSession *session, const OrtRunOptions *options, const char *const *input_names,
-                      const OrtValue *const *inputs, size_t input_count, const char *const *output_names,
-                      size_t output_count, OrtValue **outputs);
-    OrtStatus *(*create_session_options)(OrtSessionOptions **options);
-    OrtStatus *(*set_log_severity)(OrtSessionOptions *options, int severity);
-    OrtStatus *(*set_intra_op_threads)(OrtSessionOptions *options, int count);
-    OrtStatus *(*set_inter_op_threads)(OrtSessionOptions *options, int count);
-    OrtStatus *(*get_input_count)(const OrtSession *session, size_t *count);
-    OrtStatus *(*get_output_count)(const OrtSession *session, size_t *count);
-    OrtStatus *(*get_input_type)(const OrtSession *session, size_t index, OrtTypeInfo **info);
-    OrtStatus *(*get_input_name)(const OrtSession *session, size_t index, OrtAllocator *allocator, char **name);
-    OrtStatus *(*get_output_name)(const OrtSession *session, size_t index, OrtAllocator *allocator, char **name);
-    OrtStatus *(*create_tensor)(const OrtMemoryInfo *memory, void *data, size_t bytes, const int64_t *shape,
-                                size_t rank, int type, OrtValue **value);
-    OrtStatus *(*get_data)(OrtValue *value, void **data);
-    OrtStatus *(*cast_to_tensor)(const OrtTypeInfo *info, const OrtTensorInfo **tensor);
-    OrtStatus *(*get_element_type)(const OrtTensorInfo *info, int *type);
-    OrtStatus *(*get_rank)(const OrtTensorInfo *info, size_t *rank);
-    OrtStatus *(*get_shape)(const OrtTensorInfo *info, int64_t *shape, size_t room);
-    OrtStatus *(*get_value_info)(const OrtValue *value, OrtTensorInfo **info);
-    OrtStatus *(*create_cpu_memory)(int allocator, int kind, OrtMemoryInfo **memory);
-    OrtStatus *(*free_name)(OrtAllocator *allocator, void *name);
-    OrtStatus *(*get_allocator)(OrtAllocator **allocator);
-    void (*release_env)(OrtEnv *env);
-    void (*release_status)(OrtStatus *status);
-    void (*release_memory)(OrtMemoryInfo *memory);
-    void (*release_session)(OrtSession *session);
-    void (*release_value)(OrtValue *value);
-    void (*release_type)(OrtTypeInfo *info);
-    void (*release_tensor)(OrtTensorInfo *info);
-    void (*release_options)(OrtSessionOptions *options);
-};
-
 struct ort {
     void *library;
-    struct api api;
+    struct ort_api api;
     OrtEnv *env;
     OrtMemoryInfo *memory;
     OrtAllocator *allocator; /* the library's own, never released */
@@ -136,45 +35,8 @@ struct graph {
     char output[64];
 };
 
-static void fill_api(struct api *api, const anything *table)
-{
-#define TAKE(member, place) memcpy(&api->member, &table[place], sizeof api->member)
-    TAKE(get_error_message, GET_ERROR_MESSAGE);
-    TAKE(create_env, CREATE_ENV);
-    TAKE(create_session_from_array, CREATE_SESSION_FROM_ARRAY);
-    TAKE(run, RUN);
-    TAKE(create_session_options, CREATE_SESSION_OPTIONS);
-    TAKE(set_log_severity, SET_SESSION_LOG_SEVERITY);
-    TAKE(set_intra_op_threads, SET_INTRA_OP_THREADS);
-    TAKE(set_inter_op_threads, SET_INTER_OP_THREADS);
-    TAKE(get_input_count, SESSION_GET_INPUT_COUNT);
-    TAKE(get_output_count, SESSION_GET_OUTPUT_COUNT);
-    TAKE(get_input_type, SESSION_GET_INPUT_TYPE_INFO);
-    TAKE(get_input_name, SESSION_GET_INPUT_NAME);
-    TAKE(get_output_name, SESSION_GET_OUTPUT_NAME);
-    TAKE(create_tensor, CREATE_TENSOR_WITH_DATA);
-    TAKE(get_data, GET_TENSOR_MUTABLE_DATA);
-    TAKE(cast_to_tensor, CAST_TYPE_INFO_TO_TENSOR_INFO);
-    TAKE(get_element_type, GET_TENSOR_ELEMENT_TYPE);
-    TAKE(get_rank, GET_DIMENSIONS_COUNT);
-    TAKE(get_shape, GET_DIMENSIONS);
-    TAKE(get_value_info, GET_TENSOR_TYPE_AND_SHAPE);
-    TAKE(create_cpu_memory, CREATE_CPU_MEMORY_INFO);
-    TAKE(free_name, ALLOCATOR_FREE);
-    TAKE(get_allocator, GET_DEFAULT_ALLOCATOR);
-    TAKE(release_env, RELEASE_ENV);
-    TAKE(release_status, RELEASE_STATUS);
-    TAKE(release_memory, RELEASE_MEMORY_INFO);
-    TAKE(release_session, RELEASE_SESSION);
-    TAKE(release_value, RELEASE_VALUE);
-    TAKE(release_type, RELEASE_TYPE_INFO);
-    TAKE(release_tensor, RELEASE_TENSOR_INFO);
-    TAKE(release_options, RELEASE_SESSION_OPTIONS);
-#undef TAKE
-}
-
 /* The first line of what went wrong; releases the status. */
-static bool check(const struct api *api, OrtStatus *status, const char *doing, struct failure *failure)
+static bool check(const struct ort_api *api, OrtStatus *status, const char *doing, struct failure *failure)
 {
     const char *message;
 
@@ -188,7 +50,7 @@ static bool check(const struct api *api, OrtStatus *status, const char *doing, s
 
 /* The C API's version is the second number of the library's. It is compared before the table is asked for, since the
  * library itself complains on stderr about a version that it does not have. */
-static bool negotiate(const struct api_base *base, uint32_t *version, struct failure *failure)
+static bool negotiate(const struct ort_base *base, uint32_t *version, struct failure *failure)
 {
     const char *text = base->get_version();
     char *end = NULL;
@@ -220,7 +82,7 @@ static void close_engine(struct engine *engine)
 static bool open_session(struct graph *graph, const struct blob *model, struct failure *failure)
 {
     struct ort *ort = graph->ort;
-    const struct api *api = &ort->api;
+    const struct ort_api *api = &ort->api;
     OrtSessionOptions *options;
     bool open;
 
@@ -246,7 +108,7 @@ static bool copy_name(const struct ort *ort, char *name, char *out, size_t room,
 
 static bool describe_input(struct graph *graph, size_t index, struct failure *failure)
 {
-    const struct api *api = &graph->ort->api;
+    const struct ort_api *api = &graph->ort->api;
     struct graph_input *input = &graph->inputs[index];
     const OrtTensorInfo *tensor = NULL;
     OrtTypeInfo *info;
@@ -284,7 +146,7 @@ static bool is_among(const char *name, const char *const *names, size_t count)
 
 static bool describe(struct graph *graph, const char *const *names, size_t name_count, struct failure *failure)
 {
-    const struct api *api = &graph->ort->api;
+    const struct ort_api *api = &graph->ort->api;
     bool needed = false;
     size_t i, outputs;
     char *name;
@@ -351,7 +213,7 @@ static int64_t dimension(const struct graph *graph, const char *input, int axis)
 static bool make_tensor(struct graph *graph, const struct graph_input *wanted, const struct input *given,
                         int32_t *narrow, OrtValue **value, struct failure *failure)
 {
-    const struct api *api = &graph->ort->api;
+    const struct ort_api *api = &graph->ort->api;
     size_t count = 1, size, i;
     const void *data;
 
@@ -380,7 +242,7 @@ static bool make_tensor(struct graph *graph, const struct graph_input *wanted, c
 static bool copy_output(struct graph *graph, OrtValue *value, float *output, const int64_t *shape, size_t rank,
                         struct failure *failure)
 {
-    const struct api *api = &graph->ort->api;
+    const struct ort_api *api = &graph->ort->api;
     int64_t given[MOST_RANK] = {0};
     size_t given_rank = 0, count = 1, i;
     OrtTensorInfo *info;
@@ -412,7 +274,7 @@ static bool copy_output(struct graph *graph, OrtValue *value, float *output, con
 static bool run_graph(struct graph *graph, const struct input *inputs, size_t input_count, float *output,
                       const int64_t *shape, size_t rank, struct failure *failure)
 {
-    const struct api *api = &graph->ort->api;
+    const struct ort_api *api = &graph->ort->api;
     OrtValue *values[MOST_INPUTS] = {NULL}, *result = NULL;
     const char *names[MOST_INPUTS], *outputs[1] = {graph->output};
     int32_t narrow[MOST_INPUTS];
@@ -442,9 +304,9 @@ static bool run_graph(struct graph *graph, const struct input *inputs, size_t in
 bool engine_open_ort(struct engine *engine, const struct engine_settings *settings, struct failure *failure)
 {
     static const struct engine_functions functions = {open_graph, dimension, run_graph, close_graph, close_engine};
-    const struct api_base *(*get_base)(void) = NULL;
-    const struct api_base *base;
-    const anything *table;
+    const struct ort_base *(*get_base)(void) = NULL;
+    const struct ort_base *base;
+    const ort_function *table;
     struct ort *ort;
     uint32_t version = 0;
 
@@ -468,7 +330,7 @@ bool engine_open_ort(struct engine *engine, const struct engine_settings *settin
     if (table == NULL)
         return fail(failure, "ONNX Runtime %.40s does not give version %u of its C API", base->get_version(),
                     (unsigned)version);
-    fill_api(&ort->api, table);
+    ort_api_fill(&ort->api, table);
     (void)snprintf(engine->version, sizeof engine->version, "%.40s", base->get_version());
     return check(&ort->api, ort->api.create_env(ORT_LOGGING_ERROR, "s2i_run", &ort->env), "start", failure)
            && check(&ort->api, ort->api.create_cpu_memory(ORT_ARENA_ALLOCATOR, ORT_MEMORY_DEFAULT, &ort->memory),
