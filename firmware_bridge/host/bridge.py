@@ -40,6 +40,7 @@ from firmware_bridge.link.utterances import Account, Utterance
 POLL_SECONDS = 0.004
 LEAST_PARTIAL_SECONDS = 0.4  # of speech: before it there is nothing to draw
 MOST_UTTERANCE_SECONDS = 4.0
+KEPT_CHECKSUMS = 8
 
 Draw = Callable[..., Any]  # (samples, rate), seed=, draw_anyway= -> edge_s2i's Drawing
 
@@ -77,6 +78,7 @@ class BridgeState:
     last_draw_ms: float = 0.0
     last_show_ms: float = 0.0  # from drawn to whole on the panel
     status: Status | None = None
+    checksums: dict[int, int] = field(default_factory=dict)  # of the last final pictures on the panel, by number
     log: deque[str] = field(default_factory=lambda: deque(maxlen=8))
 
 
@@ -97,7 +99,6 @@ class Bridge:
         self._current: Utterance | None = None
         self._partial_at = 0.0
         self._shown_from: dict[int, float] = {}
-        self.final_pixels: np.ndarray | None = None  # the last final picture, as sent to the panel
 
     async def run(self) -> None:
         """Serves the board until cancelled, reconnecting with growing waits. LinkError where it never can."""
@@ -190,6 +191,9 @@ class Bridge:
     def _note_shown(self, item: Shown) -> None:
         if item.state == PictureState.WHOLE and item.final:
             self.state.pictures += 1
+            self.state.checksums[item.picture] = item.checksum
+            while len(self.state.checksums) > KEPT_CHECKSUMS:
+                del self.state.checksums[next(iter(self.state.checksums))]
             begin = self._shown_from.pop(item.utterance, None)
             if begin is not None:
                 self.state.last_show_ms = 1000 * (time.monotonic() - begin)
@@ -269,10 +273,7 @@ class Bridge:
         panel = Panel.of(self.session.hello)
         if panel is None:
             return False
-        pixels = panel.render(picture)
-        if final:
-            self.final_pixels = pixels
-        return self.session.show(pixels, utterance=utterance, final=final)
+        return self.session.show(panel.render(picture), utterance=utterance, final=final)
 
     def _say(self, text: str) -> None:
         if not self.state.log or self.state.log[-1] != text:

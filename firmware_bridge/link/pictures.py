@@ -28,7 +28,9 @@ from firmware_bridge.link.tiles import (
 
 FIRST_RETRY = 0.300  # s, before a round trip was measured
 LEAST_RETRY = 0.030
-MOST_RETRY = 1.0
+MOST_BACKOFF = 1.0  # between probes of a board that does not answer, unless it is known to take longer
+MOST_RETRY = 10.0
+STEADY_TIMEOUTS = 8  # in a row, before the waits grow
 MOST_TIMEOUTS = 40  # in a row: the board is gone
 BUDGET_GAIN = 16  # bytes a frame that arrived
 
@@ -128,6 +130,7 @@ class PictureSender:
         self._budget = self._most
         self._picture: OutgoingPicture | None = None
         self._round_trip: float | None = None
+        self._begin_at: float | None = None  # when a probe was sent that is not answered
         self.retransmissions = 0  # units sent more than once
         self.timeouts_total = 0
 
@@ -156,6 +159,7 @@ class PictureSender:
         self._flights: list[_Flight] = []
         self._retry = self._retry_time()
         self._timeouts = 0
+        self._probe: int | None = None  # the first BEGIN after a timeout, until it is answered
         self._progress_at = now
         self._send_begin(now)
         self.poll(now)
@@ -177,10 +181,16 @@ class PictureSender:
                 self._missing = picture.dirty.copy()
                 self._received = ~picture.dirty
                 self._flights.clear()
+                self._probe = None
                 self._send_begin(now)
         elif state == PictureState.RECEIVING:
             self._received |= unpack_map(ack.received, len(picture.dirty))
             self._missing &= ~self._received
+            if ack.sequence == self._begin_sequence and self._begin_at is not None:
+                self._measure(now - self._begin_at)
+                self._begin_at = None
+            if self._probe is not None and _not_before(ack.sequence, self._probe):
+                self._probe = None
             self._timeouts = 0
             self._land(ack.sequence, now)
             self._retry = self._retry_time()
@@ -205,8 +215,13 @@ class PictureSender:
                 self._adapt(False)
             self._flights.clear()
             self._progress_at = now
-            self._retry = min(2 * self._retry, MOST_RETRY)
-            self._send_begin(now, Flag.RETRY)  # all may be there and its acknowledgement not: this asks for it
+            if self._timeouts > STEADY_TIMEOUTS:  # by then it is not single frames that are lost
+                self._retry = min(2 * self._retry, max(MOST_BACKOFF, self._retry_time()))
+            # All may be there and its acknowledgement not: this asks for it. Until the answer one frame at a
+            # time is sent, so that a line that is only slow does not fill with repeats.
+            self._send_begin(now, Flag.RETRY)
+            if self._probe is None:
+                self._probe = self._begin_sequence
         while self._send_data(now):
             pass
 
@@ -227,12 +242,15 @@ class PictureSender:
     def _send_begin(self, now: float, flags: int = 0) -> None:
         assert self._picture is not None
         self._begin_sequence, _ = self._send(self._picture.begin, flags)
+        # With nothing under way BEGIN comes back sooner than what waits in a full window, so only a probe is measured.
+        self._begin_at = now if flags else None
 
     def _send_data(self, now: float) -> bool:
         picture = self._picture
         flying = sum(flight.bytes for flight in self._flights)
-        if picture is None or (flying and flying + encoded_length(self._budget) > self._credits):
-            return False
+        credits = 0 if self._probe is not None else self._credits
+        if picture is None or (flying and flying + encoded_length(self._budget) > credits):
+            return False  # one frame may always be under way
         content = bytearray()
         units: list[int] = []
         for unit in np.flatnonzero(self._missing).tolist():

@@ -119,6 +119,7 @@ class Shown:
     utterance: int
     final: bool
     state: PictureState
+    checksum: int  # CRC-32 of the whole picture in the panel's byte order
 
 
 Happening = Opened | Closed | Begun | Ended | TakenBack | Told | Shown
@@ -496,4 +497,5 @@ class HostSession:
             opened.wish = opened.wish or current
         else:
             final = current is not None and current.final
-            self._happenings.append(Shown(picture.begin.picture, picture.begin.utterance, final, state))
+            begin = picture.begin
+            self._happenings.append(Shown(begin.picture, begin.utterance, final, state, begin.checksum))

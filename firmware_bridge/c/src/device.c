@@ -380,7 +380,7 @@ static void take(s2i_device *device, const s2i_frame *frame) {
 
 void s2i_device_receive(s2i_device *device, const uint8_t *bytes, size_t length, uint32_t now) {
     s2i_frame frame;
-    device->now = now;
+    device->now = s2i_later(device->now, now);
     if (length > device->receive_high_water) {
         device->receive_high_water = (uint16_t)(length < 0xFFFFu ? length : 0xFFFFu);
     }
@@ -393,6 +393,7 @@ void s2i_device_receive(s2i_device *device, const uint8_t *bytes, size_t length,
 }
 
 void s2i_device_poll(s2i_device *device, uint32_t now) {
+    now = s2i_later(device->now, now);
     device->now = now;
     if (device->state == S2I_DEVICE_OPEN && now - device->heard_at >= S2I_SILENCE_LIMIT) {
         enter(device, S2I_DEVICE_CLOSED, NULL, 0);

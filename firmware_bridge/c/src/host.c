@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "picture_out.h"
+#include "s2i_link/bytes.h"
 
 uint8_t *s2i_host_payload(s2i_host *host) {
     return host->settings.send + S2I_FRAME_LEAD;
@@ -235,7 +236,7 @@ static void take(s2i_host *host, const s2i_frame *frame) {
 
 void s2i_host_receive(s2i_host *host, const uint8_t *bytes, size_t length, uint32_t now) {
     s2i_frame frame;
-    host->now = now;
+    host->now = s2i_later(host->now, now);
     for (size_t i = 0; i < length; i++) {
         if (s2i_decoder_push(&host->decoder, bytes[i], &frame)) {
             take(host, &frame);
@@ -272,6 +273,7 @@ bool s2i_host_answer(s2i_host *host, uint16_t utterance, uint8_t flags, uint8_t 
 
 void s2i_host_poll(s2i_host *host, uint32_t now) {
     s2i_ping ping;
+    now = s2i_later(host->now, now);
     host->now = now;
     if (!host->open) {
         if (now - host->asked_at >= S2I_PING_INTERVAL) {

@@ -7,8 +7,10 @@
 enum {
     FIRST_RETRY_MS = 300, /* before a round trip was measured */
     LEAST_RETRY_MS = 30,
-    MOST_RETRY_MS = 1000,
-    MOST_TIMEOUTS = 40, /* in a row: the board is gone */
+    MOST_BACKOFF_MS = 1000, /* between probes, unless the board is known to take longer */
+    MOST_RETRY_MS = 10000,
+    STEADY_TIMEOUTS = 8, /* in a row, before the waits grow */
+    MOST_TIMEOUTS = 40,  /* in a row: the board is gone */
     BUDGET_GAIN = 16    /* bytes a frame that arrived */
 };
 
@@ -72,7 +74,7 @@ bool s2i_host_show(s2i_host *host, const uint8_t *content, const uint8_t *shown,
     picture->retry_ms = FIRST_RETRY_MS;
     picture->budget = most_budget(host);
     picture->progress_at = host->now;
-    picture->begin_at = host->now - FIRST_RETRY_MS; /* due at once */
+    picture->begin_due = true;
     s2i_picture_out_poll(host);
     return true;
 }
@@ -178,8 +180,8 @@ bool s2i_picture_out_take(s2i_host *host, const s2i_frame *frame) {
     switch (ack.state) {
     case S2I_PICTURE_STATE_UNKNOWN:
         if ((uint16_t)(ack.sequence - picture->begin_sequence) < 0x8000u) {
-            picture->begun = false;
-            picture->begin_at = host->now - picture->retry_ms; /* at once */
+            picture->begin_due = true;
+            picture->probing = false;
             memset(picture->received, 0, sizeof picture->received);
             memcpy(picture->missing, picture->dirty, sizeof picture->missing);
             forget_flights(host, false);
@@ -189,10 +191,16 @@ bool s2i_picture_out_take(s2i_host *host, const s2i_frame *frame) {
         if (ack.received_length != picture->begin.dirty_length) {
             return false;
         }
-        picture->begun = true;
         for (uint32_t i = 0; i < ack.received_length; i++) {
             picture->received[i] = (uint8_t)(picture->received[i] | ack.received[i]);
             picture->missing[i] = (uint8_t)(picture->missing[i] & ~(uint32_t)picture->received[i] & 0xFFu);
+        }
+        if (ack.sequence == picture->begin_sequence && picture->measuring) {
+            measure(picture, host->now - picture->begin_at);
+            picture->measuring = false;
+        }
+        if (picture->probing && (uint16_t)(ack.sequence - picture->probe) < 0x8000u) {
+            picture->probing = false;
         }
         picture->timeouts = 0;
         land(host, ack.sequence);
@@ -219,6 +227,9 @@ static bool send_begin(s2i_host *host) {
     }
     picture->begin_sequence = sequence;
     picture->begin_at = host->now;
+    picture->begin_due = false;
+    /* With nothing under way BEGIN comes back sooner than what waits in a full window, so only a probe is measured. */
+    picture->measuring = flags != 0;
     return true;
 }
 
@@ -227,7 +238,7 @@ static bool send_data(s2i_host *host) {
     s2i_picture_out *picture = &host->picture;
     uint8_t *payload = s2i_host_payload(host);
     size_t length = S2I_PICTURE_DATA_FIXED, most = picture->budget, bytes;
-    uint32_t credits = host->hello.credits;
+    uint32_t credits = picture->probing ? 0 : host->hello.credits;
     s2i_picture_data data;
     s2i_flight flight;
     s2i_tiling tiling;
@@ -282,6 +293,7 @@ static bool send_data(s2i_host *host) {
 
 void s2i_picture_out_poll(s2i_host *host) {
     s2i_picture_out *picture = &host->picture;
+    uint32_t most;
     if (picture->state != S2I_PICTURE_STATE_RECEIVING) {
         return;
     }
@@ -292,13 +304,21 @@ void s2i_picture_out_poll(s2i_host *host) {
         }
         forget_flights(host, true);
         picture->progress_at = host->now;
-        picture->retry_ms = picture->retry_ms * 2u > MOST_RETRY_MS ? MOST_RETRY_MS : picture->retry_ms * 2u;
-        /* All may have arrived and its acknowledgement not: BEGIN asks for it. */
+        most = retry_time(picture) > MOST_BACKOFF_MS ? retry_time(picture) : MOST_BACKOFF_MS;
+        if (picture->timeouts > STEADY_TIMEOUTS) { /* by then it is not single frames that are lost */
+            picture->retry_ms = picture->retry_ms * 2u > most ? most : picture->retry_ms * 2u;
+        }
+        /* All may have arrived and its acknowledgement not: BEGIN asks for it. Until the answer one frame at a
+         * time is sent, so that a line that is only slow does not fill with repeats. */
         if (!send_begin(host)) {
             return;
         }
+        if (!picture->probing) {
+            picture->probing = true;
+            picture->probe = picture->begin_sequence;
+        }
     }
-    if (!picture->begun && host->now - picture->begin_at >= picture->retry_ms && !send_begin(host)) {
+    if (picture->begin_due && !send_begin(host)) {
         return;
     }
     while (send_data(host)) {

@@ -1,4 +1,4 @@
-/* Numbers in memory, low byte first, at any address. */
+/* Numbers in memory, low byte first, at any address; and times that wrap around. */
 #ifndef S2I_LINK_BYTES_H
 #define S2I_LINK_BYTES_H
 
@@ -33,6 +33,11 @@ static inline uint32_t s2i_get32(const uint8_t *in) {
 /* Two's complement without the implementation-defined conversion. */
 static inline int16_t s2i_signed16(uint16_t value) {
     return (int16_t)(value < 0x8000u ? (int32_t)value : (int32_t)value - 0x10000);
+}
+
+/* `now`, unless it is before `known`: a caller may have read its clock, then been told of something newer. */
+static inline uint32_t s2i_later(uint32_t known, uint32_t now) {
+    return now - known < 0x80000000u ? now : known;
 }
 
 #endif

@@ -51,7 +51,10 @@ typedef struct s2i_picture_out {
     const uint8_t *content; /* the caller's until picture_end: 2 * width * height bytes, in the panel's order */
     s2i_picture_begin begin;
     uint8_t state;          /* S2I_PICTURE_STATE_; RECEIVING while under way */
-    bool begun;             /* the board knows of it */
+    bool begin_due;         /* BEGIN is to be sent */
+    bool measuring;         /* a round trip from BEGIN */
+    bool probing;           /* nothing but BEGIN is sent until it is answered */
+    uint16_t probe;         /* sequence of the first BEGIN after a timeout */
     uint16_t begin_sequence;
     uint32_t begin_at;      /* when BEGIN was sent */
     uint32_t progress_at;   /* when something was acknowledged or timed out */

@@ -1,0 +1,84 @@
+"""The real thing: Cortex-M4F firmware in QEMU, its UART on a pty, speech up, the shipped weights, pictures down."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+
+import edge_s2i
+from firmware_bridge.host import Bridge, BridgeSettings, open_line
+from firmware_bridge.link.session import SessionSettings
+from firmware_bridge.simulator.lossy_line import LossyLine
+from firmware_bridge.tools import qemu_firmware
+
+RECORDING = Path(edge_s2i.__file__).parent / "examples" / "en-dog.ogg"
+LIMIT = 150.0  # s; a quiet machine needs 5
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        qemu_firmware.missing_program() is not None, reason=f"{qemu_firmware.missing_program()} is not installed"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def firmware(tmp_path_factory):
+    out = tmp_path_factory.mktemp("firmware") / "board.elf"
+    qemu_firmware.build(qemu_firmware.recording_samples(RECORDING), out)
+    return out
+
+
+@pytest.fixture
+def pty(firmware):
+    process, device = qemu_firmware.start(firmware)
+    yield device
+    process.kill()
+    process.wait()
+
+
+def panel_reports(bridge):
+    """What the board says of its memory, of pictures that the host has sent: (CRC-32 there, CRC-32 here)."""
+    found = [re.search(r"panel ([0-9a-f]{8}) of picture ([0-9a-f]{4})", line) for line in bridge.state.log]
+    pairs = [(int(match[1], 16), bridge.state.checksums.get(int(match[2], 16))) for match in found if match]
+    return [pair for pair in pairs if pair[1] is not None]
+
+
+async def run_until_shown(bridge):
+    task = asyncio.create_task(bridge.run())
+    try:
+        async with asyncio.timeout(LIMIT):
+            while not panel_reports(bridge):
+                assert not task.done(), task.result()
+                await asyncio.sleep(0.05)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_dog_said_on_the_board_is_drawn_on_its_panel(pty):
+    bridge = Bridge(edge_s2i.load(threads=1), lambda: open_line(pty), BridgeSettings())
+    asyncio.run(run_until_shown(bridge))
+    assert all(there == here for there, here in panel_reports(bridge))
+    assert bridge.state.understood == bridge.state.utterances
+    assert "dog" in bridge.state.last_answer
+    assert bridge.state.last_account.missing == 0
+
+
+def test_pictures_arrive_whole_with_one_percent_of_bytes_corrupted(pty):
+    lines = []
+
+    async def lossy():
+        lines.append(LossyLine(await open_line(pty), corrupt=0.01, seed=len(lines)))
+        return lines[-1]
+
+    # Short frames: of 56 bytes more than half come through.
+    settings = BridgeSettings(draw_anyway=True, partial_seconds=0, session=SessionSettings(audio_samples=64))
+    bridge = Bridge(edge_s2i.load(threads=1), lossy, settings)
+    asyncio.run(run_until_shown(bridge))
+    assert all(there == here for there, here in panel_reports(bridge))
+    account = bridge.state.last_account
+    assert account.total == account.received + account.missing
+    assert 0 < account.missing < account.total
+    assert sum(line.changed for line in lines) > 0.005 * sum(line.passed for line in lines)
