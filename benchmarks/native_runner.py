@@ -1,7 +1,7 @@
 """s2i_run beside the Python command, one process a picture, in turns: `python -m benchmarks.native_runner`.
 
-Prints the minimum over the rounds of wall time, memory and each stage's milliseconds, and the size of the program.
-Needs make, a C compiler and the bundled weights.
+Prints the minimum over the rounds of wall time, memory and each stage's milliseconds, the size of the program, and
+how far its pictures of the bundled recordings are from Python's. Needs make, a C compiler and the bundled weights.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from collections import defaultdict
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import soundfile
+from PIL import Image
 
 import edge_s2i
+from edge_s2i.audio import check_utterance, log_mel, read_audio
+from edge_s2i.audio.level import set_peak
 
 ROOT = Path(edge_s2i.__file__).parents[1]
 RUNNER = ROOT / "firmware_bridge" / "runner"
@@ -38,6 +42,29 @@ def measure(command: list[str]) -> tuple[float, float, dict[str, float]]:
     if process.returncode != 0:
         raise SystemExit(f"{command[0]} ended with {process.returncode}")
     return seconds, usage.ru_maxrss / 1024, json.loads(output)["timings_ms"]
+
+
+def compare(native: list[str], folder: Path) -> None:
+    """Draws every bundled recording with both, resampled by each in its own way, and prints the differences."""
+    draw = edge_s2i.load(SHIPPED)
+    print("| recording | picture, PSNR | embedding, cosine - 1 | log-mel, greatest difference |\n|---|---|---|---|")
+    for recording in sorted((ROOT / "edge_s2i" / "examples").glob("*.ogg")):
+        samples, rate = soundfile.read(recording, dtype="float32")
+        wav, out = folder / "in.wav", folder / "out.png"
+        soundfile.write(wav, samples, rate, subtype="FLOAT")
+        expected = draw(wav, seed=1, draw_anyway=True)
+        command = [*native, "--bundle", str(SHIPPED), str(wav), "-o", str(out), "--anyway", "--seed", "1"]
+        subprocess.run([*command, "--dump", str(folder)], check=True, stdout=subprocess.DEVNULL)
+        with Image.open(out) as picture:
+            error = float(np.mean((np.asarray(picture).astype(float) - expected.arrays[0]) ** 2))
+        psnr = "equal" if error == 0 else f"{10 * np.log10(255**2 / error):.1f} dB"
+        embedding = np.fromfile(folder / "embedding.f32", np.float32).astype(float)
+        features = np.fromfile(folder / "log_mel.f32", np.float32)
+        theirs = log_mel(set_peak(check_utterance(read_audio(wav)))).ravel()
+        difference = f"{np.abs(features - theirs).max():.4f}" if len(features) == len(theirs) else "another length"
+        assert expected.embedding is not None
+        cosine = embedding @ expected.embedding / np.linalg.norm(embedding) / np.linalg.norm(expected.embedding)
+        print(f"| {recording.stem} | {psnr} | {cosine - 1:.0e} | {difference} |")
 
 
 def main() -> None:
@@ -80,6 +107,7 @@ def main() -> None:
         for name, row in best.items():
             print(f"| {name} | {' | '.join(f'{row[c]:.1f}' if c in row else '' for c in columns)} |")
         subprocess.run(["size", str(build / "s2i_run")], check=False)
+        compare(native, Path(folder))
 
 
 if __name__ == "__main__":
