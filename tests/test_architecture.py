@@ -29,7 +29,7 @@ ALLOWED = {
     "edge_s2i.training": BASE
     | {"edge_s2i.acoustics", "edge_s2i.models", "edge_s2i.losses", "edge_s2i.data", "edge_s2i.evaluation"},
     "export": DEVICE | {"edge_s2i.models", "edge_s2i.data", "edge_s2i.evaluation"},
-    "firmware_bridge": {"edge_s2i", "edge_s2i.errors"},
+    "firmware_bridge": {"edge_s2i", "edge_s2i.bundle", "edge_s2i.errors"},
 }
 
 # The command line ties everything together, each command its own part.
@@ -40,6 +40,7 @@ ALLOWED_CLI = {
     "evaluate": {"edge_s2i.evaluation"},
     "export": {"export"},
     "live": {"edge_s2i.device"},
+    "flash": {"firmware_bridge"},
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -105,11 +106,24 @@ def _engines() -> Iterator[Check]:
             failures.append((backend, str(error)))
         else:
             yield Check("device", f"engine {backend}", "ok", f"{_installed(distributions)}, ran a graph")
+            yield from _libraries(backend)
     for backend, reason in failures:
         # One working engine is enough.
         state = "broken" if len(failures) == 2 else "absent"
         what, _, remedy = reason.rpartition("; ")
         yield Check("device", f"engine {backend}", state, what, remedy)
+
+
+def _libraries(backend: str) -> Iterator[Check]:
+    """The engine's shared library, which a program without Python loads: s2i_run takes it by --ort or --litert."""
+    module, pattern = {
+        "onnx": ("onnxruntime", "capi/libonnxruntime.so*"),
+        "litert": ("ai_edge_litert", "libLiteRt.so*"),
+    }[backend]
+    found = find_spec(module)
+    for folder in (found.submodule_search_locations or []) if found else []:
+        for path in sorted(Path(folder).glob(pattern))[:1]:
+            yield Check("device", f"library {backend}", "ok", str(path))
 
 
 def _installed(distributions: tuple[str, ...]) -> str:

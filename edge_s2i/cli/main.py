@@ -76,6 +76,11 @@ def _evaluate(context: typer.Context) -> None:
     _load("edge_s2i.cli.evaluate", "app")(args=context.args, prog_name="edge-s2i evaluate")
 
 
+@app.command("flash", context_settings=_UNTOUCHED, help="Make a model image for a board's flash, or a C array.")
+def _flash(context: typer.Context) -> None:
+    _single("edge_s2i.cli.flash", "flash")(args=context.args, prog_name="edge-s2i flash")
+
+
 def _load(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
 
