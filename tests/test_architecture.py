@@ -20,6 +20,7 @@ ALLOWED = {
     "edge_s2i.audio": {"edge_s2i.errors"},
     "edge_s2i.bundle": BASE,
     "edge_s2i.runtime": BASE | {"edge_s2i.bundle"},
+    "edge_s2i.web": DEVICE,
     "edge_s2i.acoustics": BASE,
     "edge_s2i.losses": BASE,
     "edge_s2i.models": BASE,
@@ -37,6 +38,7 @@ ALLOWED_CLI = {
     "train": {"edge_s2i.training"},
     "evaluate": {"edge_s2i.evaluation"},
     "export": {"export"},
+    "web": {"edge_s2i.web"},
 }
 
 
