@@ -1,0 +1,108 @@
+// Hears and draws in this browser, beside the page's own thread. Messages in and out are those of `local-engine.js`.
+
+import { readBundle } from '../speech/bundle.js';
+import { openGraphs, threadCount } from '../speech/graphs.js';
+import { SpeechSession } from '../speech/session.js';
+import { SpeechToPicture } from '../speech/speech-to-picture.js';
+import * as ort from '../vendor/ort.wasm.min.mjs';
+
+const WARM_UP_SECONDS = 1.5;
+
+let draw = null;
+let session = null;
+let latest = null; // { utterance, embedding } of the last final picture that was understood
+let keepSamples = false;
+
+async function fetched(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} cannot be loaded (${response.status})`);
+  return response.arrayBuffer();
+}
+
+async function open({ settings, debug }) {
+  keepSamples = debug;
+  const threads = threadCount(self.crossOriginIsolated, navigator.hardwareConcurrency);
+  ort.env.wasm.numThreads = threads;
+  ort.env.logLevel = 'error';
+  const report = (done, total) => self.postMessage({ type: 'progress', done, total });
+  const bundle = await readBundle((name) => fetched(new URL(`../bundle/${name}`, import.meta.url)), report);
+  const graphs = await openGraphs(ort, bundle, 'wasm');
+  draw = new SpeechToPicture(bundle, graphs.runEncoder, graphs.runGenerator);
+  await warmUp();
+  session = new SpeechSession(draw, emit, settings);
+  const { styles, default_style: usual, image_size: size } = bundle.manifest;
+  self.postMessage({ type: 'ready', provider: 'wasm', threads, styles, usual, size });
+  await drawStyles(null, exampleEmbedding(bundle.manifest));
+}
+
+// The first runs of a graph allocate and compile; nobody should wait for them after having spoken.
+async function warmUp() {
+  const samples = Float32Array.from({ length: 16000 * WARM_UP_SECONDS }, (_, index) =>
+    Math.sin(index / 9) * Math.sin(index / 900) ** 2);
+  for (let round = 0; round < 3; round += 1) {
+    const { embedding } = await draw.hear(samples);
+    if (embedding) await draw.paint(embedding);
+  }
+}
+
+function exampleEmbedding(manifest) {
+  const name = ['dog', 'cat', 'apple'].find((concept) => manifest.concepts.includes(concept)) ?? manifest.concepts[0];
+  return name === undefined ? null : draw.concepts.prototype(name);
+}
+
+function emit(event) {
+  const { embedding, samples, concept, ...rest } = event;
+  if (event.type === 'final') {
+    rest.name = concept === null ? '' : (draw.manifest.captions[concept] ?? concept.replaceAll('-', ' '));
+    if (keepSamples) rest.samples = samples;
+    if (event.understood) {
+      latest = { utterance: event.utterance, embedding };
+      session.then(() => drawStyles(event.utterance, embedding));
+    }
+  }
+  self.postMessage(rest);
+}
+
+/** The same utterance in every style, one small picture each, for the style chooser. */
+async function drawStyles(utterance, embedding) {
+  if (!embedding) return;
+  for (const style of draw.manifest.styles) {
+    if (utterance !== null && latest?.utterance !== utterance) return; // something newer was said
+    const { size, pictures } = await draw.paint(embedding, { n: 1, seed: session.settings.seed, style });
+    self.postMessage({ type: 'style', utterance, style, size, picture: pictures[0] });
+  }
+}
+
+/** The last utterance once more, with another seed or style. */
+async function redraw() {
+  if (!latest) return;
+  const { utterance, embedding } = latest;
+  const { seed, style, readings } = session.settings;
+  for (let first = 0; first < readings; first += 1) {
+    if (latest.utterance !== utterance) return;
+    const { size, pictures } = await draw.paint(embedding, { n: 1, first, seed, style });
+    self.postMessage({ type: 'reading', utterance, index: first, seed, style, size, picture: pictures[0] });
+  }
+}
+
+const actions = {
+  open,
+  feed: ({ samples }) => session?.feed(Float32Array.from(samples, (sample) => sample / 32768)),
+  press: () => session?.press(),
+  release: () => session?.release(),
+  finish: () => session?.finish(),
+  choose: ({ settings }) => {
+    if (!session) return;
+    const before = session.settings;
+    session.settings = { ...before, ...settings };
+    if (before.style !== session.settings.style || before.seed !== session.settings.seed) session.then(redraw);
+  },
+};
+
+self.onmessage = async ({ data }) => {
+  try {
+    await actions[data.type](data);
+  } catch (error) {
+    self.postMessage({ type: 'failed', reason: String(error?.message ?? error) });
+  }
+};
