@@ -6,6 +6,9 @@ draw = edge_s2i.load()
 drawing = draw("dog.wav", seed=7)
 if drawing.understood:
     drawing.pictures[0].save("dog.png")
+
+for event in edge_s2i.listen():  # the microphone
+    print(event)
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edge_s2i.runtime.listen_settings import ListenSettings
+    from edge_s2i.runtime.listening import Listener
+    from edge_s2i.runtime.sources.source import Source
     from edge_s2i.runtime.speech_to_picture import SpeechToPicture
 
 try:
@@ -22,7 +28,7 @@ try:
 except metadata.PackageNotFoundError:  # run from a source folder that was never installed
     __version__ = "0+source"
 
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "listen", "load"]
 
 
 def load(
@@ -38,3 +44,49 @@ def load(
     from edge_s2i.runtime.speech_to_picture import load_speech_to_picture
 
     return load_speech_to_picture(path, backend=backend, threads=threads)
+
+
+def listen(
+    source: str | os.PathLike | Source | None = None,
+    *,
+    settings: ListenSettings | None = None,
+    device: int | str | None = None,
+    draw: SpeechToPicture | None = None,
+    bundle: str | os.PathLike | None = None,
+    backend: str | None = None,
+    threads: int | None = None,
+    rate: int = 16_000,
+    channels: int = 1,
+    sample_format: str = "s16le",
+    pace: bool = False,
+) -> Listener:
+    """Listens to a stream of speech; iterate over what comes back for its events.
+
+        for event in edge_s2i.listen(settings=ListenSettings(seed=7)):
+            if isinstance(event, FinalPicture) and event.understood:
+                event.drawing.pictures[0].show()
+
+    Events are those of `edge_s2i.runtime.events`: SpeechStarted, PartialPicture, FinalPicture, Dropped. The iterating
+    thread draws, another one captures; memory does not grow and capture never waits.
+
+    source: a recording of any length; a FIFO or .raw file of raw samples; "-" for raw samples from standard input; a
+    Source; None for the microphone.
+    settings: when utterances start and end and how often they are drawn; None for the defaults.
+    device: the microphone's number or a part of its name; None for the default one.
+    draw: what `load` gave; else `bundle`, `backend` and `threads` are loaded.
+    rate, channels, sample_format: of raw samples; "s16le", "s32le" or "f32le".
+    pace: a recording is played at the speed of speech, losing what is not taken in time, as a microphone does.
+    Raises AudioError, BundleError, BackendError or RequestError for what cannot be used.
+    """
+    from edge_s2i.runtime.listening import start_listening
+
+    return start_listening(
+        draw or load(bundle, backend=backend, threads=threads),
+        source,
+        settings=settings,
+        device=device,
+        rate=rate,
+        channels=channels,
+        sample_format=sample_format,
+        pace=pace,
+    )

@@ -61,6 +61,11 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
     samples: (N,) float32 in [-1, 1] at 16 kHz, N >= FFT_LENGTH.
     Returns (MEL_BANDS, frame_count(N)) float32, in nats, not normalized.
     """
+    return np.log(mel_power(samples) + np.float32(LOG_FLOOR)).T
+
+
+def mel_power(samples: np.ndarray) -> np.ndarray:
+    """Mel power of every frame of (N,) float32 `samples`, N >= FFT_LENGTH: (frame_count(N), MEL_BANDS) float32."""
     frames = sliding_window_view(np.asarray(samples, np.float32), FFT_LENGTH)[::HOP_LENGTH]
     # In float64: beside a loud low band the rounding of a float32 transform reaches above the floor in the
     # quiet high bands of lossy recordings, and shifts their logarithm by up to 1e-3.
@@ -70,7 +75,7 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
         spectrum = np.fft.rfft(frames[start : start + _BLOCK] * window, axis=-1)
         block = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
         np.matmul(block, mel_filterbank(), out=power[start : start + _BLOCK])
-    return np.log(power + np.float32(LOG_FLOOR)).T
+    return power
 
 
 def normalize_log_mel(features: np.ndarray) -> np.ndarray:

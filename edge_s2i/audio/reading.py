@@ -10,8 +10,9 @@ import soundfile
 import soxr
 
 from edge_s2i.audio.constants import MAX_SECONDS, MIN_SECONDS, SAMPLE_RATE
+from edge_s2i.audio.level import frame_energy
 from edge_s2i.audio.ogg import is_truncated_ogg
-from edge_s2i.audio.trimming import trim_silence
+from edge_s2i.audio.trimming import loud_span
 from edge_s2i.errors import AudioError
 
 # Silence is trimmed after reading, so a recording may be longer than an utterance, but not by hours: a
@@ -101,20 +102,26 @@ def to_mono_16k(samples: np.ndarray, rate: int, name: str = "the audio") -> np.n
 
 def check_utterance(samples: np.ndarray, name: str = "the audio") -> np.ndarray:
     """Trims silence off 16 kHz `samples`; AudioError if the utterance is not 0.2 to 4 s long."""
+    first, last = utterance_span(samples, name)
+    return samples[first:last]
+
+
+def utterance_span(samples: np.ndarray, name: str = "the audio") -> tuple[int, int]:
+    """First sample and the one past the last of what `check_utterance` returns."""
     length = len(samples) / SAMPLE_RATE
     if length < MIN_SECONDS:
         raise AudioError(f"{name} is {length:.2f} s long; an utterance is at least {MIN_SECONDS} s")
-    utterance = trim_silence(samples)
-    length = len(utterance) / SAMPLE_RATE
+    first, last = loud_span(frame_energy(samples), len(samples))
+    length = (last - first) / SAMPLE_RATE
     if length > MAX_SECONDS:
         raise AudioError(
             f"{name} holds {length:.1f} s of sound; an utterance is at most {MAX_SECONDS:.0f} s: "
             "cut it into words or phrases"
         )
     if length >= MIN_SECONDS:
-        return utterance
+        return first, last
     # A single loud moment: what an utterance needs at least, around its peak.
     shortest = int(MIN_SECONDS * SAMPLE_RATE)
     start = int(np.abs(samples).argmax()) - shortest // 2
     start = min(max(start, 0), len(samples) - shortest)
-    return samples[start : start + shortest]
+    return start, start + shortest

@@ -14,17 +14,25 @@ def trim_silence(samples: np.ndarray) -> np.ndarray:
 
     Loud means within 35 dB of what `loud_energy` says. A signal with no loud part comes back whole.
     """
-    energy = frame_energy(samples)
+    first, last = loud_span(frame_energy(samples), len(samples))
+    return samples[first:last]
+
+
+def loud_span(energy: np.ndarray, length: int) -> tuple[int, int]:
+    """First sample and the one past the last that `trim_silence` keeps.
+
+    energy: (T,) of `frame_energy`; length: samples that it was computed from.
+    """
     frames = len(energy)
     if frames < 2 * _MARGIN_FRAMES:
-        return samples
+        return 0, length
     reference = loud_energy(energy)
     loud = np.flatnonzero(energy > reference * 10 ** (-_RANGE_DB / 10))
     if reference <= 0.0 or len(loud) == 0:
-        return samples
+        return 0, length
     first = max(0, int(loud[0]) - _MARGIN_FRAMES)
     last = min(frames, int(loud[-1]) + 1 + _MARGIN_FRAMES)
-    return samples[first * HOP_LENGTH : len(samples) if last == frames else last * HOP_LENGTH]
+    return first * HOP_LENGTH, length if last == frames else last * HOP_LENGTH
 
 
 def seconds(samples: np.ndarray) -> float:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
 
 from edge_s2i.audio import check_utterance, log_mel, normalize_log_mel, read_audio, trim_silence
-from edge_s2i.audio.constants import MAX_SECONDS, MIN_SECONDS, SAMPLE_RATE
+from edge_s2i.audio.constants import MAX_SECONDS, MEL_BANDS, MIN_SECONDS, SAMPLE_RATE
 from edge_s2i.audio.level import level_db, modulation, set_peak
 from edge_s2i.audio.reading import AudioInput
 from edge_s2i.bundle import Bundle, GraphInfo, Manifest, read_bundle
@@ -73,13 +73,21 @@ class SpeechToPicture:
         weights = self.style_weights(style)
         _check_request(n, seed)
         hearing = self.hear(source)
+        drawing = self.draw_heard(hearing, n=n, seed=seed, style=weights, draw_anyway=draw_anyway)
+        return replace(drawing, timings={**drawing.timings, "total": _milliseconds(begin)})
+
+    def draw_heard(
+        self, hearing: Hearing, *, n: int = 1, seed: int = 0, style: Style = None, draw_anyway: bool = False
+    ) -> Drawing:
+        """Draws what was heard, as a call does; its timings lack "total"."""
+        weights = self.style_weights(style)
+        _check_request(n, seed)
         arrays = np.zeros((0, self.manifest.image_size, self.manifest.image_size, 3), np.uint8)
         timings = dict(hearing.timings)
         if hearing.embedding is not None and (hearing.understood or draw_anyway):
             start = perf_counter()
             arrays = self.paint(hearing.embedding, n=n, seed=seed, style=weights)
             timings["generator"] = _milliseconds(start)
-        timings["total"] = _milliseconds(begin)
         return Drawing(
             understood=hearing.understood,
             confidence=hearing.confidence,
@@ -115,6 +123,14 @@ class SpeechToPicture:
             utterance = beginning  # noise may be of any length: it is not understood, but nobody's mistake
         features = log_mel(set_peak(utterance))
         timings["log_mel"] = _milliseconds(start)
+        return self.hear_log_mel(features, timings)
+
+    def hear_log_mel(self, features: np.ndarray, timings: Mapping[str, float] | None = None) -> Hearing:
+        """Embeds the log-mel (MEL_BANDS, T) of an utterance at its level (`set_peak`), not normalized.
+
+        timings: ms of the stages before, which the answer's begin with.
+        """
+        timings = dict(timings or {})
         if _is_steady(features):
             reason = "steady noise: nothing in it rises and falls as speech does"
             return Hearing(None, 0.0, False, reason, timings)
@@ -123,7 +139,12 @@ class SpeechToPicture:
         start = perf_counter()
         embedding = self.embed(features)
         timings["encoder"] = _milliseconds(start)
+        return self.judge(embedding, timings)
 
+    def judge(self, embedding: np.ndarray, timings: Mapping[str, float] | None = None) -> Hearing:
+        """How surely a unit-length (D,) embedding is one of the known concepts."""
+        timings = dict(timings or {})
+        settings = self.manifest.confidence
         start = perf_counter()
         confidence = self.concepts.confidence(embedding)
         timings["confidence"] = _milliseconds(start)
@@ -171,6 +192,10 @@ class SpeechToPicture:
             raise BundleError(f"the generator gave shape {values.shape}; the manifest says {(n, 3, size, size)}")
         scaled = np.rint((np.clip(values, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
         return np.ascontiguousarray(scaled.transpose(0, 2, 3, 1))
+
+    def warm_up(self) -> None:
+        """Draws once for nothing: the first run of a graph allocates, and somebody would wait for it."""
+        self.paint(self.embed(np.zeros((MEL_BANDS, 100), np.float32)))
 
     def style_weights(self, style: Style) -> dict[str, float]:
         """The weight of every style, summing to 1. RequestError for an unknown name or no weight."""
