@@ -68,6 +68,11 @@ def _evaluate(context: typer.Context) -> None:
     _load("edge_s2i.cli.evaluate", "app")(args=context.args, prog_name="edge-s2i evaluate")
 
 
+@app.command("web", context_settings=_UNTOUCHED, help="Serve a page that draws what is said to it. (web extra)")
+def _web(context: typer.Context) -> None:
+    _single("edge_s2i.cli.web", "web")(args=context.args, prog_name="edge-s2i web")
+
+
 def _load(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
 

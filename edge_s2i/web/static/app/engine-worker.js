@@ -74,10 +74,10 @@ async function drawStyles(utterance, embedding) {
 }
 
 /** The last utterance once more, with another seed or style. */
-async function redraw() {
+async function redraw({ seed, style }) {
   if (!latest) return;
   const { utterance, embedding } = latest;
-  const { seed, style, readings } = session.settings;
+  const { readings } = session.settings;
   for (let first = 0; first < readings; first += 1) {
     if (latest.utterance !== utterance) return;
     const { size, pictures } = await draw.paint(embedding, { n: 1, first, seed, style });
@@ -92,11 +92,9 @@ const actions = {
   release: () => session?.release(),
   finish: () => session?.finish(),
   choose: ({ settings }) => {
-    if (!session) return;
-    const before = session.settings;
-    session.settings = { ...before, ...settings };
-    if (before.style !== session.settings.style || before.seed !== session.settings.seed) session.then(redraw);
+    if (session) session.settings = { ...session.settings, ...settings };
   },
+  redraw: ({ how }) => session?.then(() => redraw(how)),
 };
 
 self.onmessage = async ({ data }) => {

@@ -26,9 +26,14 @@ export class LocalEngine {
     this.worker.postMessage({ type: 'finish' });
   }
 
-  /** settings: any of handsFree, seed, style. */
+  /** settings: any of handsFree, seed, style; for what is said from now on. */
   choose(settings) {
     this.worker.postMessage({ type: 'choose', settings });
+  }
+
+  /** The last utterance once more. how: { seed, style }. */
+  redraw(how) {
+    this.worker.postMessage({ type: 'redraw', how });
   }
 
   close() {
