@@ -68,7 +68,10 @@ class Conversation:
         self._redraw = Control("redraw")
         self._debug = False
         self._heard: np.ndarray | None = None  # embedding of the last utterance that was understood
+        self._unstyled: np.ndarray | None = None  # the same, while the style chooser shows something older
         self._utterance = 0
+        self._lost = 0  # samples, not yet told to the page
+        self._partials_dropped = 0  # not yet told either
         self._loop = asyncio.get_running_loop()
         self._failed = asyncio.Event()
         self._reason = ""
@@ -180,12 +183,24 @@ class Conversation:
         dropped = session.partials_dropped
         with self._studio.lock:
             events = session.skip(block.lost) if block.lost else []
-            hurry = self._queue.waiting > _BEHIND
-            events += session.feed(block.samples, arrived=block.arrived, hurry=hurry)
-        partials = session.partials_dropped - dropped
-        if block.lost or partials:
-            self._send({"type": "dropped", "samples": block.lost, "partials": partials})
+            events += session.feed(block.samples, arrived=block.arrived, hurry=self._is_behind())
         self._tell(events)
+        self._lost += block.lost
+        self._partials_dropped += session.partials_dropped - dropped
+        if not self._is_behind():
+            self._catch_up()
+
+    def _is_behind(self) -> bool:
+        return self._queue.waiting > _BEHIND
+
+    def _catch_up(self) -> None:
+        """What can wait: to say what was left out, and to draw what was said last in every style."""
+        if self._lost or self._partials_dropped:
+            self._send({"type": "dropped", "samples": self._lost, "partials": self._partials_dropped})
+            self._lost = self._partials_dropped = 0
+        if self._unstyled is not None and not self._session.speaking:
+            embedding, self._unstyled = self._unstyled, None
+            self._send_styles(embedding)
 
     def _obey(self, name: str) -> None:
         session = self._session
@@ -252,7 +267,7 @@ class Conversation:
         if drawing.understood:
             self._heard = drawing.embedding
             self._send_readings(drawing.seed, self._session.settings.style, first=1)
-            self._send_styles(drawing.embedding)
+            self._unstyled = drawing.embedding
 
     def _send_readings(self, seed: int, style: Style, first: int) -> None:
         """The last utterance as other latents draw it: readings from number `first` on."""
@@ -269,8 +284,6 @@ class Conversation:
         if embedding is None:
             return
         for style in self._studio.styles:
-            if self._queue.waiting > _BEHIND:
-                return
             with self._studio.lock:
                 pictures = self._studio.draw.paint(embedding, seed=self._session.settings.seed, style=style)
             self._send({"type": "style", "style": style}, pictures)

@@ -10,7 +10,11 @@ import numpy as np
 from edge_s2i.bundle import Bundle, read_bundle
 from edge_s2i.runtime import SpeechToPicture, load_speech_to_picture
 
-_EXAMPLES = ("dog", "cat", "apple")  # drawn in every style before anything was said, the first that a bundle knows
+_EXAMPLES = (
+    "butterfly",
+    "dog",
+    "apple",
+)  # drawn in every style before anything was said, the first that a bundle knows
 
 
 class Studio:

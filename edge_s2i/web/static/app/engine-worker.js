@@ -46,7 +46,7 @@ async function warmUp() {
 }
 
 function exampleEmbedding(manifest) {
-  const name = ['dog', 'cat', 'apple'].find((concept) => manifest.concepts.includes(concept)) ?? manifest.concepts[0];
+  const name = ['butterfly', 'dog', 'apple'].find((concept) => manifest.concepts.includes(concept)) ?? manifest.concepts[0];
   return name === undefined ? null : draw.concepts.prototype(name);
 }
 

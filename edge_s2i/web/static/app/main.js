@@ -14,6 +14,7 @@ import { Waveform } from './waveform.js';
 import * as words from './words.js';
 
 const READINGS = 4;
+const LOUD = 600; // of 32768
 const ENGINES = { device: RemoteEngine, browser: LocalEngine };
 const SIGNS = { silence: 'i-ear', short: 'i-microphone', long: 'i-again', noise: 'i-ear', unsure: 'i-again' };
 const debug = new URLSearchParams(location.search).has('debug');
@@ -34,6 +35,7 @@ class Page {
     this.microphone = new Microphone((samples) => {
       this.waveform.feed(samples);
       this.engine.feed(samples);
+      if (debug) follow(samples);
     });
     this.readings = new Tiles(element('readings'), (index) => this.takeReading(index));
     this.readings.names = Array.from({ length: READINGS }, (_, index) => `Reading ${index + 1}`);
@@ -341,6 +343,14 @@ class Page {
   }
 }
 
+/** For tests: whether there was a loud sound, and how many samples ago. */
+function follow(samples) {
+  const { edgeS2i } = globalThis;
+  const loud = samples.some((sample) => Math.abs(sample) > LOUD);
+  edgeS2i.spoken ||= loud;
+  edgeS2i.quiet = loud ? 0 : edgeS2i.quiet + samples.length;
+}
+
 async function listing() {
   try {
     return await (await fetch('assets.json')).json();
@@ -350,7 +360,7 @@ async function listing() {
 }
 
 async function begin() {
-  if (debug) globalThis.edgeS2i = { events: [] };
+  if (debug) globalThis.edgeS2i = { events: [], spoken: false, quiet: 0 };
   const page = new Page(await History.open(), await listing());
   if (debug) globalThis.edgeS2i.page = page;
   if ('serviceWorker' in navigator) {
