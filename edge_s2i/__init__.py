@@ -32,18 +32,24 @@ __all__ = ["__version__", "listen", "load"]
 
 
 def load(
-    path: str | os.PathLike | None = None, *, backend: str | None = None, threads: int | None = None
+    path: str | os.PathLike | None = None,
+    *,
+    backend: str | None = None,
+    threads: int | None = None,
+    tune: bool = False,
 ) -> SpeechToPicture:
     """Loads a bundle and returns a callable that draws what it hears.
 
     path: a bundle folder or zip; None takes the one that EDGE_S2I_BUNDLE names, else the one in the package.
     backend: "onnx", "litert", or None for the first that can run this bundle.
-    threads: how many CPU threads one graph may use; None leaves it to the engine.
+    threads: how many CPU threads one graph may use; None for what was once measured here, or leaves it to the engine.
+    tune: where engine and threads are left open and nothing was measured yet, measures for about a second which are
+    fastest, and keeps that for the next time (in EDGE_S2I_CACHE, else the user's cache folder).
     Raises BundleError for a missing or damaged bundle and BackendError where no engine can run it.
     """
     from edge_s2i.runtime.speech_to_picture import load_speech_to_picture
 
-    return load_speech_to_picture(path, backend=backend, threads=threads)
+    return load_speech_to_picture(path, backend=backend, threads=threads, tune=tune)
 
 
 def listen(

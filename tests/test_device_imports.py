@@ -10,10 +10,11 @@ import pytest
 
 import edge_s2i
 import edge_s2i.audio
+import edge_s2i.device
 import edge_s2i.runtime
 
 ROOT = Path(edge_s2i.__file__).parent
-DEVICE_CLI = ("main", "draw", "demo", "info", "doctor", "extras")
+DEVICE_CLI = ("main", "draw", "demo", "live", "info", "doctor", "extras")
 ABSENT = (
     "torch",
     "torchaudio",
@@ -30,11 +31,13 @@ ABSENT = (
     "matplotlib",
     "tensorboard",
     "sounddevice",
+    "pygame",
+    "tkinter",
     "export",
 )
 
 # Packages of an extra that a device module asks for where it is there, and does without where it is not.
-OPTIONAL = {("microphone.py", "sounddevice")}
+OPTIONAL = {("microphone.py", "sounddevice"), ("window.py", "pygame"), ("window.py", "tkinter")}
 
 PROGRAM = """
 import importlib, sys
@@ -58,7 +61,7 @@ assert not trained, trained
 
 def device_modules() -> list[str]:
     names = ["edge_s2i", "edge_s2i.bundle", "edge_s2i.errors"]
-    for package in (edge_s2i.audio, edge_s2i.runtime):
+    for package in (edge_s2i.audio, edge_s2i.runtime, edge_s2i.device):
         names += [item.name for item in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
     return names + [f"edge_s2i.cli.{name}" for name in DEVICE_CLI]
 

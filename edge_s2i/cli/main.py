@@ -14,6 +14,7 @@ from edge_s2i.cli.doctor import doctor
 from edge_s2i.cli.draw import draw
 from edge_s2i.cli.extras import extra_of, install_command
 from edge_s2i.cli.info import info
+from edge_s2i.cli.live import devices, live
 from edge_s2i.errors import EdgeS2IError
 
 app = typer.Typer(
@@ -25,6 +26,8 @@ app = typer.Typer(
 )
 app.command()(draw)
 app.command()(demo)
+app.command()(live)
+app.command()(devices)
 app.command()(info)
 app.command()(doctor)
 

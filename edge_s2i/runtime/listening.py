@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from dataclasses import dataclass
+from time import perf_counter
 from types import TracebackType
 
 from edge_s2i.audio.constants import SAMPLE_RATE
@@ -32,6 +33,7 @@ class Counters:
     overflows: int  # of the sound device itself
     waiting_seconds: float  # of audio in the queue now
     most_waiting_seconds: float  # ever
+    busy_seconds: float  # of understanding and drawing
 
 
 class Listener:
@@ -49,6 +51,7 @@ class Listener:
         self._events: deque[SpeechEvent] = deque()
         self._failure: Exception | None = None
         self._ended = False
+        self._busy = 0.0
         self._utterances = self._finals = 0
         self._told_partials = self._told_overflows = 0
         self._capture = threading.Thread(target=self._run, name="edge-s2i capture", daemon=True)
@@ -80,10 +83,12 @@ class Listener:
                 item = self._queue.get(timeout)
             except TimeoutError:
                 return None
+            start = perf_counter()
             self._understand(item)
+            self._busy += perf_counter() - start
         if self._events:
             return self._events.popleft()
-        if self._failure is not None:
+        if self._ended and self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
         return None
@@ -113,23 +118,27 @@ class Listener:
             overflows=self.source.overflows,
             waiting_seconds=self._queue.waiting / SAMPLE_RATE,
             most_waiting_seconds=self._queue.greatest / SAMPLE_RATE,
+            busy_seconds=self._busy,
         )
 
     def _understand(self, item: Block | Mark | None) -> None:
         if item is None:
+            self._lose(self._queue.take_lost())
             self._take(self.session.finish())
-            self._tell_dropped(self._queue.take_lost())
             self._ended = True
         elif isinstance(item, Mark):
             self._take(self.session.press() if item.name == "press" else self.session.release())
         else:
-            if item.lost:
-                self._take(self.session.skip(item.lost))
-                self._tell_dropped(item.lost)
+            self._lose(item.lost)
             behind = self.source.live and self._queue.waiting > _BEHIND_SECONDS * SAMPLE_RATE
             self._take(self.session.feed(item.samples, arrived=item.arrived, hurry=behind))
             if self.source.overflows > self._told_overflows:
                 self._tell_dropped(0)
+
+    def _lose(self, samples: int) -> None:
+        if samples:
+            self._take(self.session.skip(samples))
+            self._tell_dropped(samples)
 
     def _take(self, events: list[SpeechEvent]) -> None:
         for event in events:

@@ -90,6 +90,11 @@ class SpeechSession:
         return (self._position + len(self._waiting)) / SAMPLE_RATE
 
     @property
+    def image_size(self) -> int:
+        """Width and height of the pictures, in pixels."""
+        return self._draw.manifest.image_size
+
+    @property
     def speaking(self) -> bool:
         """Whether an utterance is going on."""
         return self._utterance is not None

@@ -215,10 +215,29 @@ class SpeechToPicture:
 
 
 def load_speech_to_picture(
-    path: str | os.PathLike | None = None, *, backend: str | None = None, threads: int | None = None
+    path: str | os.PathLike | None = None,
+    *,
+    backend: str | None = None,
+    threads: int | None = None,
+    tune: bool = False,
 ) -> SpeechToPicture:
     """Reads a bundle and loads its graphs; see `edge_s2i.load`."""
+    from edge_s2i.runtime.tuning import tuned
+
     bundle = read_bundle(path)
+    if threads is None:
+        tuning = tuned(bundle, measure=tune, backend=backend)
+        # Pictures are the same bit for bit with any number of threads, but not with another engine: that is changed
+        # only where choosing was asked for.
+        if tuning is not None and (tune or tuning.backend == choose_backend(bundle.manifest)):
+            backend, threads = tuning.backend, tuning.threads
+    return open_speech_to_picture(bundle, backend=backend, threads=threads)
+
+
+def open_speech_to_picture(
+    bundle: Bundle, *, backend: str | None = None, threads: int | None = None
+) -> SpeechToPicture:
+    """Loads the graphs of a bundle that was read; see `edge_s2i.load`."""
     chosen = choose_backend(bundle.manifest, backend)
     encoder = _open(bundle, bundle.manifest.encoder, ENCODER_INPUTS, chosen, threads)
     generator = _open(bundle, bundle.manifest.generator, GENERATOR_INPUTS, chosen, threads)

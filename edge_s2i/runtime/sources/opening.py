@@ -49,8 +49,9 @@ def open_source(
     path = Path(source)
     try:
         mode = path.stat().st_mode
-    except OSError as error:
-        raise AudioError(f"{path} cannot be heard: {error.strerror or error}; give a recording, a FIFO or -") from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        reason = getattr(error, "strerror", None) or error
+        raise AudioError(f"{path} cannot be heard: {reason}; give a recording, a FIFO or -") from error
     if stat.S_ISDIR(mode):
         raise AudioError(f"{path} is a folder; give a recording, a FIFO or - for standard input")
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or path.suffix.lower() in _RAW_SUFFIXES:

@@ -1,10 +1,9 @@
 // Hears and draws in this browser, beside the page's own thread. Messages in and out are those of `local-engine.js`.
 
 import { readBundle } from '../speech/bundle.js';
-import { openGraphs, threadCount } from '../speech/graphs.js';
+import { chooseGraphs } from '../speech/providers.js';
 import { SpeechSession } from '../speech/session.js';
 import { SpeechToPicture } from '../speech/speech-to-picture.js';
-import * as ort from '../vendor/ort.wasm.min.mjs';
 
 const WARM_UP_SECONDS = 1.5;
 
@@ -21,18 +20,15 @@ async function fetched(url) {
 
 async function open({ settings, debug }) {
   keepSamples = debug;
-  const threads = threadCount(self.crossOriginIsolated, navigator.hardwareConcurrency);
-  ort.env.wasm.numThreads = threads;
-  ort.env.logLevel = 'error';
   const report = (done, total) => self.postMessage({ type: 'progress', done, total });
   const bundle = await readBundle((name) => fetched(new URL(`../bundle/${name}`, import.meta.url)), report);
-  const graphs = await openGraphs(ort, bundle, 'wasm');
+  const { graphs, ...computing } = await chooseGraphs(bundle, exampleEmbedding(bundle));
   draw = new SpeechToPicture(bundle, graphs.runEncoder, graphs.runGenerator);
   await warmUp();
   session = new SpeechSession(draw, emit, settings);
   const { styles, default_style: usual, image_size: size } = bundle.manifest;
-  self.postMessage({ type: 'ready', provider: 'wasm', threads, styles, usual, size });
-  await drawStyles(null, exampleEmbedding(bundle.manifest));
+  self.postMessage({ type: 'ready', styles, usual, size, ...computing });
+  await drawStyles(null, exampleEmbedding(bundle));
 }
 
 // The first runs of a graph allocate and compile; nobody should wait for them after having spoken.
@@ -45,9 +41,11 @@ async function warmUp() {
   }
 }
 
-function exampleEmbedding(manifest) {
-  const name = ['butterfly', 'dog', 'apple'].find((concept) => manifest.concepts.includes(concept)) ?? manifest.concepts[0];
-  return name === undefined ? null : draw.concepts.prototype(name);
+function exampleEmbedding({ manifest, prototypes }) {
+  if (prototypes.rows === 0) return null;
+  const example = ['butterfly', 'dog', 'apple'].find((concept) => manifest.concepts.includes(concept));
+  const row = Math.max(0, manifest.concepts.indexOf(example));
+  return prototypes.values.slice(row * prototypes.columns, (row + 1) * prototypes.columns);
 }
 
 function emit(event) {
