@@ -127,9 +127,9 @@ class Visitor:
         ActionChains(self.driver).release(button).perform()
         return self.final()
 
-    def final(self) -> dict:
-        """The first final event, its samples and pictures as arrays, when its four readings are there."""
-        self.wait("edgeS2i.events.some(({ type }) => type === 'final')", "a final picture")
+    def final(self, which: str = "type === 'final'") -> dict:
+        """The first final event of which that is true, its samples and pictures as arrays."""
+        self.wait(f"edgeS2i.events.some(({{ type, understood }}) => {which})", "a final picture")
         script = """(() => {
           const text = (array) => {
             let binary = '';
@@ -138,10 +138,10 @@ class Visitor:
             }
             return btoa(binary);
           };
-          const { samples, pictures, ...event } = edgeS2i.events.find(({ type }) => type === 'final');
+          const { samples, pictures, ...event } = edgeS2i.events.find(({ type, understood }) => WHICH);
           return { ...event, samples: text(samples), pictures: pictures.map(text) };
         })()"""
-        event = self.ask(script)
+        event = self.ask(script.replace("WHICH", which))
         event["samples"] = np.frombuffer(base64.b64decode(event["samples"]), "<f4")
         size = event.get("size", 0)
         event["pictures"] = [_pixels(text, size) for text in event["pictures"]]

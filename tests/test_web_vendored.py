@@ -16,7 +16,10 @@ def test_shipped_files_are_those_of_the_lock():
 def test_stored_files_unpack_to_the_packages_own():
     brotli = pytest.importorskip("brotli")
     for item in vendored.read_lock().files:
-        stored = (vendored.VENDOR_FOLDER / item.stored).read_bytes()
+        path = vendored.VENDOR_FOLDER / item.stored
+        if item.optional and not path.exists():
+            continue
+        stored = path.read_bytes()
         content = brotli.decompress(stored) if item.stored.endswith(".br") else stored
         assert hashlib.sha256(content).hexdigest() == item.sha256, item.name
 

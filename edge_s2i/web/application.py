@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,24 +23,47 @@ from edge_s2i.web.settings import WebSettings
 from edge_s2i.web.studio import Studio
 
 SPEECH_PATH = "/speech"
+GPU_RUNTIME = "/vendor/ort-wasm-simd-threaded.jspi.wasm"
 
 log = logging.getLogger("edge_s2i.web")
+
+
+class Talk(Protocol):
+    """The other side of one page's WebSocket."""
+
+    async def run(self) -> None:
+        """Until the page goes (WebSocketDisconnect), or is to go (ClosingError)."""
+        ...
 
 
 def make_application(studio: Studio, settings: WebSettings) -> ASGIApp:
     """The whole server as an ASGI application; RequestError for a style that the bundle does not have."""
     listening = ListenSettings(seed=settings.seed, style=settings.style, push_to_talk=True)
     studio.draw.style_weights(settings.style)
-    bundle = bundle_assets(studio.bundle)
-    assets = read_assets() | bundle
+
+    def converse(websocket: WebSocket) -> Conversation:
+        return Conversation(websocket, studio, listening, settings.limits)
+
+    return page_application(settings, converse, bundle_assets(studio.bundle))
+
+
+def page_application(
+    settings: WebSettings, converse: Callable[[WebSocket], Talk], bundle: Mapping[str, Asset]
+) -> ASGIApp:
+    """The page, and whoever talks to it.
+
+    converse: makes the other side of a WebSocket; bundle: what the page computes with by itself, may be empty.
+    """
+    assets = {**read_assets(), **bundle}
     listing = {
         "version": version_of(assets),
         "offline": bool(bundle),
+        "gpu": GPU_RUNTIME in assets,
         "seed": settings.seed,
         "style": settings.style,
         "files": sorted(assets),
     }
-    present: set[Conversation] = set()
+    present: set[Talk] = set()
 
     async def serve_listing(_request: Request) -> Response:
         # What the service worker keeps for the time without this server.
@@ -57,14 +82,14 @@ def make_application(studio: Studio, settings: WebSettings) -> ASGIApp:
             if not websocket.scope.get("edge_s2i.admitted", False):
                 raise ClosingError(protocol.NO_TOKEN, "the token is wrong or missing")
             if len(present) >= settings.limits.sessions:
-                raise ClosingError(protocol.FULL, f"{len(present)} people are speaking already")
-            conversation = Conversation(websocket, studio, listening, settings.limits)
-            present.add(conversation)
-            log.info("%s: speaks; %d here", client, len(present))
+                raise ClosingError(protocol.FULL, f"{len(present)} people are here already")
+            talk = converse(websocket)
+            present.add(talk)
+            log.info("%s: came; %d here", client, len(present))
             try:
-                await conversation.run()
+                await talk.run()
             finally:
-                present.discard(conversation)
+                present.discard(talk)
         except WebSocketDisconnect as gone:
             log.info("%s: went (%d)", client, gone.code)
         except ClosingError as closing:

@@ -255,7 +255,7 @@ class Conversation:
             "type": "final",
             "utterance": self._utterance,
             "understood": drawing.understood,
-            "reason": _reason(drawing.reason),
+            "reason": reason_code(drawing.reason),
             "confidence": drawing.confidence,
             "name": nearest[0].caption if nearest else "",
             "seed": drawing.seed,
@@ -297,5 +297,6 @@ class Conversation:
         future.result(self._limits.send_seconds)
 
 
-def _reason(sentence: str) -> str:
+def reason_code(sentence: str) -> str:
+    """What the page calls the reason of a drawing that was not understood."""
     return next((code for part, code in _REASONS if part in sentence), "unsure" if sentence else "")

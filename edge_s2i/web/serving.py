@@ -37,12 +37,9 @@ def links(settings: WebSettings, port: int) -> list[str]:
     return [f"{settings.scheme}://{f'[{name}]' if ':' in name else name}:{port}{ending}" for name in names]
 
 
-def serve(application: Any, settings: WebSettings, started: Callable[[list[str]], None]) -> None:
-    """Serves until Ctrl-C or a termination signal. started: called with the links when requests are answered."""
+def make_server(application: Any, settings: WebSettings, port: int, started: Callable[[list[str]], None]) -> Any:
+    """A uvicorn server. started: called with the links when requests are answered."""
     import uvicorn
-
-    listener = open_socket(settings)
-    port = listener.getsockname()[1]
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -70,12 +67,16 @@ def serve(application: Any, settings: WebSettings, started: Callable[[list[str]]
         ssl_certfile=settings.certificate,
         ssl_keyfile=settings.key,
     )
-    try:
-        Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:
-        logging.getLogger("edge_s2i.web").debug("stopped by Ctrl-C")
-    finally:
-        listener.close()
+    return Server(config)
+
+
+def serve(application: Any, settings: WebSettings, started: Callable[[list[str]], None]) -> None:
+    """Serves until Ctrl-C or a termination signal; see `make_server`."""
+    with open_socket(settings) as listener:
+        try:
+            make_server(application, settings, listener.getsockname()[1], started).run(sockets=[listener])
+        except KeyboardInterrupt:
+            logging.getLogger("edge_s2i.web").debug("stopped by Ctrl-C")
 
 
 def _address() -> str:

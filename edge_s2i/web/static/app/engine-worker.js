@@ -18,11 +18,11 @@ async function fetched(url) {
   return response.arrayBuffer();
 }
 
-async function open({ settings, debug }) {
+async function open({ settings, gpu, debug }) {
   keepSamples = debug;
   const report = (done, total) => self.postMessage({ type: 'progress', done, total });
   const bundle = await readBundle((name) => fetched(new URL(`../bundle/${name}`, import.meta.url)), report);
-  const { graphs, ...computing } = await chooseGraphs(bundle, exampleEmbedding(bundle));
+  const { graphs, ...computing } = await chooseGraphs(bundle, exampleEmbedding(bundle), gpu);
   draw = new SpeechToPicture(bundle, graphs.runEncoder, graphs.runGenerator);
   await warmUp();
   session = new SpeechSession(draw, emit, settings);

@@ -24,10 +24,12 @@ class Page {
   constructor(history, listing) {
     this.root = document.documentElement;
     this.settings = { handsFree: false, seed: listing.seed, style: listing.style };
+    this.gpu = listing.gpu;
     this.shuffles = 0;
     this.ready = false;
     this.speaking = false;
     this.wanted = false; // the button is held while the microphone opens
+    this.ownMicrophone = true;
     this.styleNames = [];
     this.item = null; // of the history: the picture that is shown
     this.view = new PictureView(element('frame'), element('picture'), element('sign'));
@@ -121,6 +123,7 @@ class Page {
     this.talkState();
     const engine = new ENGINES[mode]((event) => this.engine === engine && this.take(event), {
       settings: this.settings,
+      gpu: this.gpu,
       debug,
     });
     this.engine = engine;
@@ -136,8 +139,10 @@ class Page {
     element('loading').style.setProperty('--done', (done / total).toFixed(3));
   }
 
-  on_ready({ styles, usual }) {
+  on_ready({ styles, usual, microphone = true }) {
     this.ready = true;
+    this.ownMicrophone = microphone; // or the device hears by its own
+    element('hands-free').disabled = !microphone;
     this.tried = true;
     this.root.dataset.ready = 'true';
     element('loading').hidden = true;
@@ -241,7 +246,7 @@ class Page {
 
   /** Opens the microphone; false, and a sign on the page, where that is not possible. */
   async hear() {
-    if (this.microphone.open) return true;
+    if (this.microphone.open || !this.ownMicrophone) return true;
     try {
       await this.microphone.start();
       if (this.view.state === 'trouble') this.view.state = 'empty';
@@ -308,7 +313,7 @@ class Page {
 
   keepable() {
     for (const id of ['save', 'share']) element(id).disabled = !this.item?.png;
-    element('more').disabled = !this.item;
+    element('more').disabled = !this.item || !this.ownMicrophone;
   }
 
   sureness(confidence, understood) {
@@ -337,7 +342,7 @@ class Page {
   }
 
   talkState(state = null) {
-    const live = this.speaking || (this.wanted && this.microphone.open);
+    const live = this.speaking || (this.wanted && (this.microphone.open || !this.ownMicrophone));
     element('talk').dataset.state = state ?? (live ? 'live' : this.settings.handsFree ? 'waiting' : 'ready');
     this.waveform.live = live;
   }
@@ -355,7 +360,7 @@ async function listing() {
   try {
     return await (await fetch('assets.json')).json();
   } catch {
-    return { offline: true, seed: 0, style: null };
+    return { offline: true, gpu: false, seed: 0, style: null };
   }
 }
 

@@ -7,15 +7,17 @@ import { openGraphs, threadCount } from './graphs.js';
 
 const FRAMES = 148; // 1.5 s of speech
 const ROUNDS = 4; // the first compiles
+const PATIENCE_MILLISECONDS = 10000; // for a GPU to be opened and tried
 const LIKE = 0.999; // cosine between what both make of the same input
 
 /**
  * Loads ONNX Runtime Web and opens a bundle's graphs. embedding: any that the generator may draw; null for none.
+ * gpu: whether the runtime with WebGPU is served.
  * Returns { graphs, provider, threads, milliseconds }: provider 'wasm' or 'webgpu', milliseconds of both graphs.
  */
-export async function chooseGraphs(bundle, embedding) {
+export async function chooseGraphs(bundle, embedding, gpu) {
   const threads = threadCount(globalThis.crossOriginIsolated, navigator.hardwareConcurrency);
-  if (await hasGpu()) {
+  if (gpu && (await hasGpu())) {
     try {
       return await compare(bundle, embedding, threads);
     } catch (error) {
@@ -30,7 +32,8 @@ export async function chooseGraphs(bundle, embedding) {
 async function hasGpu() {
   if (!('Suspending' in WebAssembly) || !navigator.gpu) return false;
   try {
-    return (await navigator.gpu.requestAdapter()) !== null;
+    const adapter = await navigator.gpu.requestAdapter();
+    return adapter !== null && !adapter.info?.isFallbackAdapter; // which is the CPU in disguise
   } catch {
     return false;
   }
@@ -47,7 +50,8 @@ async function compare(bundle, embedding, threads) {
   const cpu = await tried(await openGraphs(ort, bundle, 'wasm'), bundle.manifest, embedding);
   let gpu;
   try {
-    gpu = await tried(await openGraphs(ort, bundle, 'webgpu'), bundle.manifest, embedding);
+    const trial = openGraphs(ort, bundle, 'webgpu').then((graphs) => tried(graphs, bundle.manifest, embedding));
+    gpu = await Promise.race([trial, late()]);
   } catch (error) {
     console.warn(`the GPU cannot draw: ${error}`);
   }
@@ -56,6 +60,12 @@ async function compare(bundle, embedding, threads) {
   await other?.graphs.release();
   const { graphs, milliseconds } = better;
   return { graphs, provider: better === gpu ? 'webgpu' : 'wasm', threads, milliseconds };
+}
+
+function late() {
+  return new Promise((_, reject) => {
+    setTimeout(() => reject(new Error(`it took more than ${PATIENCE_MILLISECONDS} ms`)), PATIENCE_MILLISECONDS);
+  });
 }
 
 /** Runs both graphs on the same input as every other provider; the least time that they took together. */
