@@ -48,16 +48,12 @@ function prepare(ort, threads) {
 async function compare(bundle, embedding, threads) {
   const ort = prepare(await import('../vendor/ort.jspi.min.mjs'), threads);
   const cpu = await tried(await openGraphs(ort, bundle, 'wasm'), bundle.manifest, embedding);
-  let gpu;
-  try {
-    const trial = openGraphs(ort, bundle, 'webgpu').then((graphs) => tried(graphs, bundle.manifest, embedding));
-    gpu = await Promise.race([trial, late()]);
-  } catch (error) {
-    console.warn(`the GPU cannot draw: ${error}`);
-  }
-  const alike = gpu && cosine(cpu.heard, gpu.heard) > LIKE && cosine(cpu.drawn, gpu.drawn) > LIKE;
+  // A GPU that fails or dawdles may keep this runtime busy: then the other runtime is loaded, by `chooseGraphs`.
+  const trial = openGraphs(ort, bundle, 'webgpu').then((graphs) => tried(graphs, bundle.manifest, embedding));
+  const gpu = await Promise.race([trial, late()]);
+  const alike = cosine(cpu.heard, gpu.heard) > LIKE && cosine(cpu.drawn, gpu.drawn) > LIKE;
   const [better, other] = alike && gpu.milliseconds < cpu.milliseconds ? [gpu, cpu] : [cpu, gpu];
-  await other?.graphs.release();
+  await other.graphs.release();
   const { graphs, milliseconds } = better;
   return { graphs, provider: better === gpu ? 'webgpu' : 'wasm', threads, milliseconds };
 }
