@@ -18,6 +18,7 @@ from edge_s2i.audio import check_utterance, log_mel, normalize_log_mel, read_aud
 from edge_s2i.audio.level import level_db, modulation, set_peak
 from edge_s2i.bundle import AudioFrontEnd, read_bundle
 from edge_s2i.errors import AudioError
+from edge_s2i.runtime import FinalPicture, ListenSettings, SpeechSession
 from edge_s2i.runtime.latents import draw_latents
 
 EXAMPLES = Path(edge_s2i.__file__).parent / "examples"
@@ -164,3 +165,59 @@ def test_what_is_no_speech_is_not_understood(tiny_bundle, white_noise):
     )
     assert [answer["reason"] for answer in answers] == ["silence", "noise", "noise", "long", "short", ""]
     assert [len(answer["pictures"]) for answer in answers] == [0, 0, 0, 0, 0, 1]
+
+
+def stream_of(*parts: np.ndarray | float) -> np.ndarray:
+    """Words and seconds of a quiet room, one after the other."""
+    generator = np.random.default_rng(3)
+    rooms = [
+        0.001 * generator.standard_normal(round(16_000 * part)) if isinstance(part, float) else 0 for part in parts
+    ]
+    sounds = [room if isinstance(part, float) else part for part, room in zip(parts, rooms, strict=True)]
+    return np.concatenate(sounds).astype(np.float32)
+
+
+def python_session(stream: np.ndarray, actions: list[tuple[int, str]], chunk: int, **settings) -> list[tuple[str, int]]:
+    """How runtime.SpeechSession with the energy detector ends utterances: (ending, samples)."""
+    draw = edge_s2i.load(threads=1)
+    session = SpeechSession(draw, ListenSettings(vad="energy", partial_every=0.0, **settings))
+    events = []
+    for start in range(0, len(stream), chunk):
+        for place, name in actions:
+            if start <= place < start + chunk:
+                events += getattr(session, name)()
+        events += session.feed(stream[start : start + chunk])
+    events += session.finish()
+    return [(event.ending, len(event.samples)) for event in events if isinstance(event, FinalPicture)]
+
+
+@pytest.mark.parametrize("chunk", [320, 1000])
+def test_utterances_begin_and_end_where_pythons_do(chunk):
+    long = np.concatenate([tiny.word(index % 5)[1500:-1500] for index in range(12)])
+    stream = stream_of(0.6, tiny.word(1), 1.0, tiny.word(2), 0.9, long, 0.8)
+    finals = python_session(stream, [], chunk)
+    assert {ending for ending, _ in finals} >= {"pause", "length"}
+    events = ask("session", stream=to_text(stream), chunk=chunk, settings={"handsFree": True}, actions=[], slow=0)
+    assert [(event["ending"], event["samples"]) for event in events if event["type"] == "final"] == finals
+    started = [event["utterance"] for event in events if event["type"] == "started"]
+    assert started == [event["utterance"] for event in events if event["type"] == "final"]
+    assert sum(event["type"] == "partial" for event in events) >= len(finals)
+    assert sum(event["type"] == "reading" for event in events) == 3 * len(finals)
+
+
+def test_the_button_holds_an_utterance_as_pythons_does():
+    stream = stream_of(0.5, tiny.word(1), 1.2, tiny.word(2), 0.5)
+    actions = [(6_400, "press"), (38_400, "release")]  # through the pause
+    finals = python_session(stream, actions, 320, push_to_talk=True)
+    assert [ending for ending, _ in finals] == ["release"]
+    events = ask("session", stream=to_text(stream), chunk=320, settings={}, actions=actions, slow=0)
+    assert [(event["ending"], event["samples"]) for event in events if event["type"] == "final"] == finals
+
+
+def test_a_slow_model_loses_partial_pictures_and_no_final_one():
+    stream = stream_of(0.5, *(part for index in range(5) for part in (tiny.word(index), 0.6)))
+    events = ask("session", stream=to_text(stream), chunk=320, settings={"handsFree": True}, actions=[], slow=30)
+    started = [event["utterance"] for event in events if event["type"] == "started"]
+    assert started
+    assert started == [event["utterance"] for event in events if event["type"] == "final"]
+    assert max(event["partials"] for event in events if event["type"] == "dropped") > 0

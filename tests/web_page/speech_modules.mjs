@@ -79,6 +79,34 @@ const answers = {
     }
     return text(Float32Array.from(output));
   },
+  async session({ stream, chunk, settings, actions, slow }) {
+    const { SpeechSession } = await page('speech/session.js');
+    const picture = { size: 1, pictures: [new Uint8ClampedArray(4)] };
+    const pause = () => (slow ? new Promise((resolve) => setTimeout(resolve, slow)) : undefined);
+    const draw = {
+      manifest: { confidence: { threshold: 0.5 }, image_size: 1 },
+      async hear() {
+        await pause();
+        return { embedding: new Float32Array(1), confidence: 0.8, concept: 'x', understood: true, reason: '', timings: {} };
+      },
+      async paint() {
+        return picture;
+      },
+    };
+    const events = [];
+    const session = new SpeechSession(draw, ({ type, ending, samples, index, partials, utterance }) => {
+      events.push({ type, ending, samples: samples?.length, index, partials, utterance });
+    }, settings);
+    const samples = floats(stream);
+    const due = [...actions];
+    for (let start = 0; start < samples.length; start += chunk) {
+      while (due.length && due[0][0] <= start) session[due.shift()[1]]();
+      session.feed(samples.subarray(start, start + chunk));
+      if (!slow) await session.work;
+    }
+    await session.finish();
+    return events;
+  },
   async draw({ bundle, clips, seed, n, style }) {
     const draw = await speechToPicture(bundle);
     const results = [];

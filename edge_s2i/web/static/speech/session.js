@@ -41,6 +41,7 @@ export class SpeechSession {
     this.recent = new Float32Array(0); // what the pre-roll is taken from
     this.waiting = new Float32Array(0); // less than a window
     this.speech = new Float32Array(MAX_SAMPLES);
+    this.position = 0; // samples of the stream so far
     this.length = 0; // samples of the utterance that goes on
     this.utterance = null;
     this.count = 0;
@@ -105,6 +106,7 @@ export class SpeechSession {
       this.voiced = 0;
       this.quiet += 1;
     }
+    this.position += WINDOW;
     if (this.utterance) {
       this.append(window);
       this.goOn();
@@ -120,12 +122,16 @@ export class SpeechSession {
   }
 
   begin(held, voiced) {
-    const keep = Math.min(this.recent.length, inSamples(this.settings.preRoll) + voiced + HOP_LENGTH);
+    const oldest = this.position - this.recent.length;
+    const onset = this.position - voiced;
+    const wanted = Math.max(onset - inSamples(this.settings.preRoll), oldest);
+    const onGrid = wanted - (wanted % HOP_LENGTH); // frames of a file that is heard from its start begin there
+    const first = onGrid >= oldest ? onGrid : wanted;
     this.length = 0;
-    this.append(this.recent.subarray(this.recent.length - keep));
+    this.append(this.recent.subarray(first - oldest));
     this.recent = new Float32Array(0);
     this.count += 1;
-    this.utterance = { number: this.count, held, due: this.length - voiced + inSamples(this.settings.partialEvery) };
+    this.utterance = { number: this.count, held, due: onset - first + inSamples(this.settings.partialEvery) };
     this.emit({ type: 'started', utterance: this.count });
   }
 
@@ -214,6 +220,7 @@ export class SpeechSession {
   takeWaiting() {
     if (this.utterance) this.append(this.waiting);
     else this.remember(this.waiting);
+    this.position += this.waiting.length;
     this.waiting = new Float32Array(0);
   }
 
