@@ -73,7 +73,8 @@ def listen(
                 event.drawing.pictures[0].show()
 
     Events are those of `edge_s2i.runtime.events`: SpeechStarted, PartialPicture, FinalPicture, Dropped. The iterating
-    thread draws, another one captures; memory does not grow and capture never waits.
+    thread draws, another one captures; memory does not grow and capture never waits. Listening goes on until the source
+    ends or `close` is called: use `with edge_s2i.listen() as events` where the loop may be left early.
 
     source: a recording of any length; a FIFO or .raw file of raw samples; "-" for raw samples from standard input; a
     Source; None for the microphone.

@@ -224,3 +224,17 @@ def test_no_toolkit_says_what_to_install(monkeypatch):
         open_display("window")
     with pytest.raises(RequestError, match="window:pygame, window:tk"):
         open_display("window:gtk")
+
+
+def test_another_part_of_the_project_can_bring_a_display(monkeypatch):
+    import types
+
+    opened = []
+    module = types.ModuleType("firmware_bridge.display")
+    module.open_display = lambda argument: opened.append(argument) or "a display"
+    monkeypatch.setitem(sys.modules, "firmware_bridge.display", module)
+    assert open_display("bridge:/dev/ttyACM0") == "a display"
+    assert opened == ["/dev/ttyACM0"]
+    monkeypatch.setitem(sys.modules, "firmware_bridge.display", None)
+    with pytest.raises(RequestError, match="brings no bridge display"):
+        open_display("bridge")

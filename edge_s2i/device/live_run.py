@@ -64,13 +64,14 @@ class LiveRun:
             stack.enter_context(self._listener)
             for display in self._displays:
                 stack.callback(display.close)
-            stack.enter_context(_stopped_by_signals(self.stop))
+            stack.enter_context(_StoppedBySignals(self.stop))
             if self._talk_key is not None:
                 stack.enter_context(self._talk_key)
             self._service.ready(f"listening to {self._listener.source.name}")
             while not self._listener.ended:
                 event = self._listener.poll(_PATIENCE)
-                self._summary.add("vad", self._listener.session.timings["vad"])
+                if self._listener.session.timings["vad"]:
+                    self._summary.add("vad", self._listener.session.timings["vad"])
                 if event is not None:
                     self._show(event)
                 self._take_actions()
@@ -116,7 +117,7 @@ class LiveRun:
                 self.stop()
 
 
-class _stopped_by_signals:  # noqa: N801
+class _StoppedBySignals:
     """While it lasts, Ctrl-C and SIGTERM call `stop` once; a second Ctrl-C interrupts as ever."""
 
     def __init__(self, stop: Callable[[], None]) -> None:

@@ -17,13 +17,13 @@ VOICE_DETECTORS = ("silero", "energy")
 class ListenSettings:
     """Settings of a listening session; RequestError for one out of range. Times are in seconds."""
 
-    pre_roll: float = 0.3  # kept from before the voice was noticed: soft onsets come before it
+    pre_roll: float = 0.5  # kept from before the voice was noticed: soft onsets come before it
     trailing_silence: float = 0.3  # without voice that ends an utterance
     max_utterance: float = MAX_SECONDS  # pre-roll included; longer speech is drawn up to here
     refractory: float = 0.2  # after an utterance in which none can start
     min_voice: float = 0.064  # of voice that starts an utterance: two windows of the detector
     partial_every: float = 0.16  # of speech between partial pictures; 0 draws none
-    partial_strength: float = 0.15  # partial pictures are kept back where less than this of one would be shown
+    partial_strength: float = 0.05  # partial pictures fainter than this are kept back; 1 is understood
     push_to_talk: bool = False  # only `press` starts an utterance
     vad: str = "silero"  # the voice detector: "silero", or "energy", which needs no network
     vad_threshold: float = 0.5  # probability at which voice starts; it ends 0.15 below

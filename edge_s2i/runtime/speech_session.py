@@ -30,7 +30,9 @@ from edge_s2i.runtime.speech_to_picture import Hearing, SpeechToPicture
 from edge_s2i.runtime.voice_activity import WINDOW, VoiceDetector, open_voice_detector
 
 _END_BELOW = 0.15  # a voice ends where its probability is this much below the one at which it starts
-_SETTLE_SECONDS = 0.096  # without voice, three windows, after which the picture so far is likely the last
+# Without voice, after which the picture so far is likely the last, so that it is ready when the pause is long enough:
+# three windows, and seven where the sound died away so slowly that more of it has been heard since.
+_SETTLE_SECONDS = (0.096, 0.224)
 _PAUSE_SECONDS = 0.096  # without voice before which speech that was cut at its greatest length is not taken up again
 
 
@@ -42,6 +44,7 @@ class _Utterance:
     next_partial: int  # sample at which the next one is due
     held: bool  # by the button: no pause ends it
     partials: int = 0
+    settlings: int = 0  # how often the picture of this pause was drawn, or left out in a hurry
     settled: tuple[tuple[int, int], Drawing] | None = None  # the span that was drawn in full in this pause, and how
 
 
@@ -216,7 +219,7 @@ class SpeechSession:
     def _go_on(self, utterance: _Utterance, events: list[SpeechEvent], hurry: bool) -> None:
         if self._quiet == 0:
             utterance.voice_end = self._position
-            utterance.settled = None
+            utterance.settled, utterance.settlings = None, 0
         silence = self._position - utterance.voice_end
         if self._stream.room == 0:
             self._after_cut = not utterance.held
@@ -227,14 +230,18 @@ class SpeechSession:
             self._draw_so_far(utterance, silence, events, hurry)
 
     def _draw_so_far(self, utterance: _Utterance, silence: int, events: list[SpeechEvent], hurry: bool) -> None:
-        settling = silence >= _samples(_SETTLE_SECONDS) and utterance.settled is None
-        due = self._position >= utterance.next_partial and utterance.settled is None
+        moments = _SETTLE_SECONDS[utterance.settlings :]
+        settling = bool(moments) and silence >= _samples(moments[0])
+        due = self._position >= utterance.next_partial and not utterance.settlings
         if not settling and not due:
             return
         first, last = self._stream.heard_span()
         if last - first < _samples(MIN_SECONDS):
             return
         utterance.next_partial = self._position + _samples(self.settings.partial_every)
+        utterance.settlings += settling
+        if settling and utterance.settled is not None and utterance.settled[0] == (first, last):
+            return
         if hurry:
             self.partials_dropped += 1
             return
@@ -244,8 +251,9 @@ class SpeechSession:
             drawing = replace(drawing, arrays=drawing.arrays[:1])
         else:
             drawing = self._draw_heard(self._hear_span(first, last), n=1)
-        strength = min(1.0, drawing.confidence / max(self._draw.manifest.confidence.threshold, 1e-6))
+        strength = self._strength(drawing.confidence)
         if len(drawing.arrays) == 0 or strength < self.settings.partial_strength:
+            utterance.next_partial = self._position + 2 * WINDOW  # too early to tell: look again soon
             return
         utterance.partials += 1
         events.append(
@@ -269,7 +277,12 @@ class SpeechSession:
         return self._draw.hear_log_mel(features, {"log_mel": (self._clock() - start) * 1000.0})
 
     def _draw_heard(self, hearing: Hearing, n: int) -> Drawing:
-        return self._draw.draw_heard(hearing, n=n, seed=self.settings.seed, style=self._style, draw_anyway=True)
+        """With pictures only where they can be shown, partly or as a final picture."""
+        wanted = self.settings.draw_anyway or self._strength(hearing.confidence) >= self.settings.partial_strength
+        return self._draw.draw_heard(hearing, n=n, seed=self.settings.seed, style=self._style, draw_anyway=wanted)
+
+    def _strength(self, confidence: float) -> float:
+        return min(1.0, confidence / max(self._draw.manifest.confidence.threshold, 1e-6))
 
     def _draw_whole(self, utterance: _Utterance) -> Drawing:
         """What a file of the recording so far would be drawn as, whether it was understood or not."""

@@ -1,0 +1,76 @@
+"""People's recordings through the stream and through the file path, with the weights that ship."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edge_s2i
+from edge_s2i.audio import read_audio
+from edge_s2i.bundle import read_bundle
+from edge_s2i.errors import BundleError
+from edge_s2i.runtime import FinalPicture, ListenSettings, PartialPicture, SpeechSession
+
+PACKAGE = Path(edge_s2i.__file__).parent
+EXAMPLES = sorted((PACKAGE / "examples").glob("*.ogg"))
+SETTINGS = ListenSettings(draw_anyway=True, seed=3)
+
+
+@pytest.fixture(scope="module")
+def draw():
+    shipped = PACKAGE / "weights" / "default"
+    try:
+        read_bundle(shipped)
+    except BundleError:
+        pytest.skip("this source tree carries no default bundle")
+    return edge_s2i.load(shipped, threads=1)
+
+
+def listen(draw, samples, settings=SETTINGS):
+    session = SpeechSession(draw, settings)
+    events = []
+    for first in range(0, len(samples), 700):
+        events += session.feed(samples[first : first + 700])
+    return events + session.finish()
+
+
+def psnr(first, second) -> float:
+    error = np.square(first.astype(np.float64) - second).mean()
+    return np.inf if error == 0 else 10 * np.log10(255**2 / error)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_final_picture_is_the_files(draw, path):
+    samples = read_audio(path)
+    finals = [event for event in listen(draw, samples) if isinstance(event, FinalPicture)]
+    expected = draw(path, seed=3, draw_anyway=True)
+    assert len(finals) == 1
+    assert psnr(finals[0].drawing.arrays, expected.arrays) >= 30
+    assert finals[0].understood == expected.understood
+
+
+def test_most_are_the_files_also_among_silence(draw):
+    """Trimming measures loudness over the whole file, so a file's own silence moves what is trimmed a little."""
+    close = 0
+    for path in EXAMPLES:
+        samples = np.pad(read_audio(path), 16_000)
+        finals = [event for event in listen(draw, samples) if isinstance(event, FinalPicture)]
+        again = draw((finals[0].samples, 16_000), seed=3, draw_anyway=True)
+        np.testing.assert_array_equal(finals[0].drawing.arrays, again.arrays)
+        expected = draw((samples, 16_000), seed=3, draw_anyway=True)
+        close += len(finals) == 1 and psnr(finals[0].drawing.arrays, expected.arrays) >= 30
+    assert close >= len(EXAMPLES) - 3
+
+
+def test_partial_pictures_come_early_and_mostly_agree_where_they_are_sure(draw):
+    agree, first = [], []
+    for path in EXAMPLES:
+        events = listen(draw, np.pad(read_audio(path), 16_000))
+        final = next(event for event in events if isinstance(event, FinalPicture))
+        partials = [event for event in events if isinstance(event, PartialPicture)]
+        start = next(event.start for event in events if event.utterance == final.utterance)
+        first += [partial.at - start for partial in partials[:1]]
+        concept = final.drawing.nearest(1)[0].concept
+        agree += [p.drawing.nearest(1)[0].concept == concept for p in partials if p.strength == 1 and not p.settled]
+    assert np.median(first) <= 0.3  # s of the stream
+    assert np.mean(agree) > 0.6
