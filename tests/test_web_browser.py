@@ -130,6 +130,15 @@ def test_hands_free_hears_where_speech_begins_and_ends(draw, speech, tmp_path):
         visitor.click("hands-free")
         assert visitor.ask("document.getElementById('hands-free').getAttribute('aria-pressed')") == "false"
 
+        # Who cannot hold the button taps it, and taps again.
+        visitor.ask("(edgeS2i.events = [], true)")
+        visitor.click("talk")
+        visitor.wait("document.getElementById('talk').dataset.state === 'live'", "a button that stays down")
+        visitor.wait("edgeS2i.events.some(({ type }) => type === 'started')", "a start")
+        visitor.click("talk")
+        assert visitor.final()["ending"] in ("release", "length")
+        visitor.wait("document.getElementById('talk').dataset.state !== 'live'", "a button that is up")
+
 
 def test_a_microphone_that_is_not_allowed_and_a_link_without_its_token(speech, tmp_path):
     microphone = microphone_file(tmp_path / "microphone.wav", speech)

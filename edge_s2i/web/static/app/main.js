@@ -154,12 +154,14 @@ class Page {
     this.styles.mark(styles.indexOf(this.settings.style ?? usual));
     if (this.view.state === 'trouble') this.view.state = 'empty';
     this.status(this.settings.handsFree ? words.HANDS_FREE : words.WELCOME);
+    if (this.wanted && this.microphone.open) this.engine.press(); // held while the engine opened
     this.talkState();
   }
 
   on_away({ reason }) {
     this.ready = reason === 'idle';
     this.speaking = false;
+    this.wanted = false;
     this.talk.reset();
     if (!this.tried && !element('mode-browser').disabled) {
       this.tried = true;
@@ -196,6 +198,7 @@ class Page {
 
   on_final(event) {
     this.speaking = false;
+    this.wanted = false;
     this.talk.reset();
     this.sureness(event.confidence, event.understood);
     if (event.understood) {
