@@ -20,6 +20,7 @@ ALLOWED = {
     "edge_s2i.audio": {"edge_s2i.errors"},
     "edge_s2i.bundle": BASE,
     "edge_s2i.runtime": BASE | {"edge_s2i.bundle"},
+    "edge_s2i.web": DEVICE,
     "edge_s2i.device": DEVICE,
     "edge_s2i.acoustics": BASE,
     "edge_s2i.losses": BASE,
@@ -39,6 +40,7 @@ ALLOWED_CLI = {
     "train": {"edge_s2i.training"},
     "evaluate": {"edge_s2i.evaluation"},
     "export": {"export"},
+    "web": {"edge_s2i.web"},
     "live": {"edge_s2i.device"},
     "flash": {"firmware_bridge"},
 }

@@ -25,6 +25,7 @@ EXTRAS = {
     "export": {"onnx": "onnx", "onnxscript": "onnxscript"},
     "live": {"sounddevice": "sounddevice", "pygame": "pygame"},
     "bridge": {"serial": "pyserial"},
+    "web": {"starlette": "starlette", "uvicorn": "uvicorn", "websockets": "websockets"},
 }
 _BESIDE_TRAIN = {"teacher", "export"}  # of no use without the train extra
 

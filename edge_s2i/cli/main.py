@@ -81,6 +81,11 @@ def _flash(context: typer.Context) -> None:
     _single("edge_s2i.cli.flash", "flash")(args=context.args, prog_name="edge-s2i flash")
 
 
+@app.command("web", context_settings=_UNTOUCHED, help="Serve a page that draws what is said to it. (web extra)")
+def _web(context: typer.Context) -> None:
+    _single("edge_s2i.cli.web", "web")(args=context.args, prog_name="edge-s2i web")
+
+
 def _load(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
 

@@ -1,0 +1,104 @@
+// Hears and draws in this browser, beside the page's own thread. Messages in and out are those of `local-engine.js`.
+
+import { readBundle } from '../speech/bundle.js';
+import { chooseGraphs } from '../speech/providers.js';
+import { SpeechSession } from '../speech/session.js';
+import { SpeechToPicture } from '../speech/speech-to-picture.js';
+
+const WARM_UP_SECONDS = 1.5;
+
+let draw = null;
+let session = null;
+let latest = null; // { utterance, embedding } of the last final picture that was understood
+let keepSamples = false;
+
+async function fetched(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} cannot be loaded (${response.status})`);
+  return response.arrayBuffer();
+}
+
+async function open({ settings, gpu, debug }) {
+  keepSamples = debug;
+  const report = (done, total) => self.postMessage({ type: 'progress', done, total });
+  const bundle = await readBundle((name) => fetched(new URL(`../bundle/${name}`, import.meta.url)), report);
+  const { graphs, ...computing } = await chooseGraphs(bundle, exampleEmbedding(bundle), gpu);
+  draw = new SpeechToPicture(bundle, graphs.runEncoder, graphs.runGenerator);
+  await warmUp();
+  session = new SpeechSession(draw, emit, settings);
+  const { styles, default_style: usual, image_size: size } = bundle.manifest;
+  self.postMessage({ type: 'ready', styles, usual, size, ...computing });
+  await drawStyles(null, exampleEmbedding(bundle));
+}
+
+// The first runs of a graph allocate and compile; nobody should wait for them after having spoken.
+async function warmUp() {
+  const samples = Float32Array.from({ length: 16000 * WARM_UP_SECONDS }, (_, index) =>
+    Math.sin(index / 9) * Math.sin(index / 900) ** 2);
+  for (let round = 0; round < 3; round += 1) {
+    const { embedding } = await draw.hear(samples);
+    if (embedding) await draw.paint(embedding);
+  }
+}
+
+function exampleEmbedding({ manifest, prototypes }) {
+  if (prototypes.rows === 0) return null;
+  const example = ['butterfly', 'dog', 'apple'].find((concept) => manifest.concepts.includes(concept));
+  const row = Math.max(0, manifest.concepts.indexOf(example));
+  return prototypes.values.slice(row * prototypes.columns, (row + 1) * prototypes.columns);
+}
+
+function emit(event) {
+  const { embedding, samples, concept, ...rest } = event;
+  if (event.type === 'final') {
+    rest.name = concept === null ? '' : (draw.manifest.captions[concept] ?? concept.replaceAll('-', ' '));
+    if (keepSamples) rest.samples = samples;
+    if (event.understood) {
+      latest = { utterance: event.utterance, embedding };
+      session.then(() => drawStyles(event.utterance, embedding));
+    }
+  }
+  self.postMessage(rest);
+}
+
+/** The same utterance in every style, one small picture each, for the style chooser. */
+async function drawStyles(utterance, embedding) {
+  if (!embedding) return;
+  for (const style of draw.manifest.styles) {
+    if (utterance !== null && latest?.utterance !== utterance) return; // something newer was said
+    const { size, pictures } = await draw.paint(embedding, { n: 1, seed: session.settings.seed, style });
+    self.postMessage({ type: 'style', utterance, style, size, picture: pictures[0] });
+  }
+}
+
+/** The last utterance once more, with another seed or style. */
+async function redraw({ seed, style }) {
+  if (!latest) return;
+  const { utterance, embedding } = latest;
+  const { readings } = session.settings;
+  for (let first = 0; first < readings; first += 1) {
+    if (latest.utterance !== utterance) return;
+    const { size, pictures } = await draw.paint(embedding, { n: 1, first, seed, style });
+    self.postMessage({ type: 'reading', utterance, index: first, seed, style, size, picture: pictures[0] });
+  }
+}
+
+const actions = {
+  open,
+  feed: ({ samples }) => session?.feed(Float32Array.from(samples, (sample) => sample / 32768)),
+  press: () => session?.press(),
+  release: () => session?.release(),
+  finish: () => session?.finish(),
+  choose: ({ settings }) => {
+    if (session) session.settings = { ...session.settings, ...settings };
+  },
+  redraw: ({ how }) => session?.then(() => redraw(how)),
+};
+
+self.onmessage = async ({ data }) => {
+  try {
+    await actions[data.type](data);
+  } catch (error) {
+    self.postMessage({ type: 'failed', reason: String(error?.message ?? error) });
+  }
+};

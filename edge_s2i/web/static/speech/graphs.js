@@ -1,0 +1,46 @@
+// The bundle's two graphs on ONNX Runtime Web: on the GPU where that is faster here, else on the CPU's SIMD and threads.
+
+const MOST_THREADS = 4; // more gain nothing on graphs this small
+
+/** How many threads a page may use: one where it is not isolated from other origins. */
+export function threadCount(isolated, cores) {
+  return isolated ? Math.min(MOST_THREADS, Math.ceil((cores || 1) / 2)) : 1;
+}
+
+/**
+ * Opens a bundle's graphs.
+ * ort: the onnxruntime-web module; provider: 'wasm' or 'webgpu'.
+ * Returns { runEncoder, runGenerator, release } as SpeechToPicture takes them.
+ */
+export async function openGraphs(ort, bundle, provider) {
+  const options = { executionProviders: [provider], graphOptimizationLevel: 'all', logSeverityLevel: 3 };
+  const encoder = await ort.InferenceSession.create(bundle.encoder, options);
+  const generator = await ort.InferenceSession.create(bundle.generator, options);
+  const { embedding_dim: width, latent_dim: latentWidth, styles } = bundle.manifest;
+
+  const run = async (session, feeds) => {
+    const known = Object.fromEntries(Object.entries(feeds).filter(([name]) => session.inputNames.includes(name)));
+    const outputs = await session.run(known);
+    const output = outputs[session.outputNames[0]];
+    const data = await output.getData();
+    output.dispose();
+    return data;
+  };
+  return {
+    runEncoder: ({ log_mel: values, bands, frames }) =>
+      run(encoder, {
+        log_mel: new ort.Tensor('float32', values, [1, bands, frames]),
+        lengths: new ort.Tensor('int64', BigInt64Array.of(BigInt(frames)), [1]),
+      }),
+    runGenerator: ({ embedding, latent, style, rows }) =>
+      run(generator, {
+        embedding: new ort.Tensor('float32', embedding, [rows, width]),
+        latent: new ort.Tensor('float32', latent, [rows, latentWidth]),
+        style: new ort.Tensor('float32', style, [rows, styles.length]),
+      }),
+    release: async () => {
+      await encoder.release();
+      await generator.release();
+    },
+  };
+}
