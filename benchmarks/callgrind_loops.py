@@ -34,7 +34,9 @@ def loops(recording):
 def main():
     marks = ctypes.CDLL(sys.argv[1])
     marks.s2i_end.argtypes = [ctypes.c_char_p]
-    for name, call in loops(sys.argv[2]):
+    for number, (name, call) in enumerate(loops(sys.argv[2])):
+        if number == 0:
+            marks.s2i_watch()  # not from the start: loading would take minutes
         call()
         call()
         mark = name.encode()

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import graphs
 from benchmarks.errors import AbsentError, BenchmarkError
 from benchmarks.graph_counts import live_operators, stored_numbers
-from benchmarks.sessions import profile_layers
+from benchmarks.sessions import Feed, profile_layers
 from edge_s2i.bundle import Bundle, read_bundle
 
 SECONDS = (1.5, 3.0)  # of speech, that the encoder's arithmetic is counted for
@@ -79,7 +79,7 @@ def _count_graph(bundle: Bundle, graph: str) -> dict[str, int]:
     return counts
 
 
-def _macs(model: bytes, feed: graphs.Feed) -> int:
+def _macs(model: bytes, feed: Feed) -> int:
     return sum(layer.macs for layer in profile_layers(model, feed, runs=1, optimized=False))
 
 

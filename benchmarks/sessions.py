@@ -82,13 +82,17 @@ def profile_layers(model: bytes, feed: Feed, runs: int, *, optimized: bool = Tru
 def _layer(name: str, node: Mapping[str, Any], microseconds: Sequence[int]) -> Layer:
     inputs, outputs = (_shapes(node.get(key, ())) for key in ("input_type_shape", "output_type_shape"))
     shapes = [shape for _, shape in inputs], [shape for _, shape in outputs]
+    macs = layer_macs(node["op_name"], shapes[0], shapes[1])
+    moved = sum(_ITEM_SIZES.get(kind, 4) * math.prod(shape) for kind, shape in (*inputs, *outputs))
+    if macs and len(shapes[0]) < 2:  # the engine packed the weights of a product and lists them no more
+        moved += 4 * macs // max(1, math.prod(shapes[1][0][:-1]))
     return Layer(
         name=name,
         operator=node["op_name"],
         inputs=tuple(shapes[0]),
         outputs=tuple(shapes[1]),
-        bytes=sum(_ITEM_SIZES.get(kind, 4) * math.prod(shape) for kind, shape in (*inputs, *outputs)),
-        macs=layer_macs(node["op_name"], shapes[0], shapes[1]),
+        bytes=moved,
+        macs=macs,
         least_ms=min(microseconds) / 1000.0,
         median_ms=median(microseconds) / 1000.0,
     )
@@ -103,14 +107,14 @@ def layer_macs(operator: str, inputs: Sequence[tuple[int, ...]], outputs: Sequen
     if operator == "ConvTranspose":
         return math.prod(inputs[0]) * math.prod(inputs[1][1:])
     if operator in ("Gemm", "FusedGemm", "MatMul", "FusedMatMul", "MatMulInteger"):
-        return math.prod(outputs[0]) * _inner(inputs[0], inputs[1], outputs[0])
+        return math.prod(outputs[0]) * _inner(inputs[0], outputs[0])
     if operator in ("QLinearMatMul", "QGemm"):
-        return math.prod(outputs[0]) * _inner(inputs[0], inputs[3], outputs[0])
+        return math.prod(outputs[0]) * _inner(inputs[0], outputs[0])
     return 0
 
 
-def _inner(first: tuple[int, ...], second: tuple[int, ...], output: tuple[int, ...]) -> int:
-    """Length that a product sums over, transposed or not: rows x inner times inner x columns are known but for it."""
+def _inner(first: tuple[int, ...], output: tuple[int, ...]) -> int:
+    """Length that a product sums over: the first factor's numbers by the output's rows, transposed or not."""
     rows = output[-2] if len(output) > 1 else 1
     size = first[-1] * (first[-2] if len(first) > 1 else 1)
     return max(1, size // max(1, rows))
