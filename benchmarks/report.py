@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,7 +15,7 @@ from typing import Any
 from benchmarks.errors import BenchmarkError, run_command
 from benchmarks.machine import Machine
 from benchmarks.processes import ColdStart
-from benchmarks.results import Reading, Result, read_result, write_result
+from benchmarks.results import FOLDER, Reading, Result, read_result, write_result
 from benchmarks.timing import Percentiles
 from edge_s2i.errors import BundleError
 
@@ -109,6 +110,12 @@ def plot(result: Result, path: Path) -> None:
     partial.replace(path)
 
 
+def file_name(result: Result) -> str:
+    """Of a contributed result: the processor, the cores and the day."""
+    words = re.sub(r"[^a-z0-9]+", "-", result.machine.cpu.lower()).strip("-")
+    return f"{words or 'machine'}-{result.machine.cores}-cores-{result.taken}"
+
+
 def _bundle_name() -> str:
     from edge_s2i.bundle import read_bundle
 
@@ -131,12 +138,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Writes NAME.json, NAME.md and NAME.png beside each other, and prints the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=main.__doc__)
     parser.add_argument("source", type=Path, help="JSON of pytest-benchmark, or a result file")
-    parser.add_argument("--out", type=Path, required=True, help="result file to write, NAME.json")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--out", type=Path, help="result file to write, NAME.json")
+    place.add_argument("--contribute", action="store_true", help=f"write {FOLDER.name}/ named after the machine, alone")
     parser.add_argument("--no-plot", action="store_true", help="leave the plot out: no matplotlib needed")
     given = parser.parse_args(arguments)
     result = _load(given.source)
-    write_result(given.out, result)
     table = markdown(result)
+    if given.contribute:
+        path = FOLDER / f"{file_name(result)}.json"
+        write_result(path, result)
+        print(f"{table}\nwrote {path}: to contribute it, commit it and open a pull request")
+        return 0
+    write_result(given.out, result)
     partial = given.out.with_suffix(".md.partial")
     partial.write_text(table, encoding="utf-8")
     partial.replace(given.out.with_suffix(".md"))
