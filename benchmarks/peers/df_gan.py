@@ -2,7 +2,7 @@
 
 Figure 4 and section 3.4: a fully connected layer makes 4x4 features of the noise; each UPBlock upsamples, then two
 3x3 convolutions follow a deep fusion of two affine transformations and ReLUs each, conditioned on noise and sentence.
-Widths are 8, 8, 8, 8, 4, 2, 1 times 32 as in the paper's 256 px generator, of which smaller pictures take fewer.
+Widths fall to 32 at the last block from at most 8 times as many; a smaller picture has fewer blocks.
 """
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 NOISE, SENTENCE, BASE = 100, 256, 32
 # Output widths of the blocks, in units of BASE, by picture size.
-_WIDTHS = {64: (8, 8, 8, 4, 2), 128: (8, 8, 8, 4, 2, 1), 256: (8, 8, 8, 8, 4, 2, 1)}
+_WIDTHS = {64: (8, 4, 2, 1), 128: (8, 8, 4, 2, 1), 256: (8, 8, 8, 4, 2, 1)}
 
 
 class Affine(nn.Module):
@@ -42,9 +42,8 @@ class Fusion(nn.Module):
 class UpBlock(nn.Module):
     """Upsampling and a residual of two fused 3x3 convolutions."""
 
-    def __init__(self, condition: int, inputs: int, outputs: int, upsample: bool) -> None:
+    def __init__(self, condition: int, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.upsample = upsample
         self.fusions = nn.ModuleList([Fusion(condition, inputs), Fusion(condition, outputs)])
         self.convolutions = nn.ModuleList(
             [nn.Conv2d(inputs, outputs, 3, padding=1), nn.Conv2d(outputs, outputs, 3, padding=1)]
@@ -52,8 +51,7 @@ class UpBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        if self.upsample:
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
         y = x
         for fusion, convolution in zip(self.fusions, self.convolutions, strict=True):
             y = convolution(fusion(y, condition))
@@ -68,8 +66,8 @@ class DfGanGenerator(nn.Module):
         widths = [unit * BASE for unit in _WIDTHS[size]]
         self.start = nn.Linear(NOISE, 8 * BASE * 16)
         blocks, inputs = [], 8 * BASE
-        for index, outputs in enumerate(widths):
-            blocks.append(UpBlock(NOISE + SENTENCE, inputs, outputs, upsample=index > 0))
+        for outputs in widths:
+            blocks.append(UpBlock(NOISE + SENTENCE, inputs, outputs))
             inputs = outputs
         self.blocks = nn.ModuleList(blocks)
         self.to_rgb = nn.Conv2d(inputs, 3, 3, padding=1)
