@@ -65,13 +65,13 @@ def all_cases(threads: tuple[int, ...] = (1, 2), batches: tuple[int, ...] = (1, 
             Case("whole path, warm", "ai-edge-litert", "tflite", count, 1, _bind(_whole_path, "litert", count))
         )
     cases += [
-        Case("whole path, warm", "c-runner", "int8", 1, 1, runner.whole_path),
+        Case("whole path, cold", "c-runner", "int8w", 1, 1, runner.cold_process),
         Case("streaming step, 32 ms", "onnxruntime", "int8w", 1, 1, _streaming_step),
         Case("bridge rgb565", "numpy", "-", 1, 1, _rgb565),
         Case("bridge frame encode", "python", "-", 1, 1, _link_encode),
         Case("bridge frame decode", "python", "-", 1, 1, _link_decode),
-        Case("bridge frame encode", "c", "-", 1, 1, runner.link_encode),
-        Case("bridge frame decode", "c", "-", 1, 1, runner.link_decode),
+        Case("bridge frame encode", "c", "-", 1, runner.LINK_FRAMES, runner.link_encode),
+        Case("bridge frame decode", "c", "-", 1, runner.LINK_FRAMES, runner.link_decode),
     ]
     return cases
 
@@ -91,8 +91,6 @@ def _graph_cases(stage: str, threads: tuple[int, ...], batches: tuple[int, ...])
                 yield Case(stage, "onnxruntime", precision, count, batch, _bind(_onnx, stage, precision, count, batch))
         for engine in ("ai-edge-litert", "tflite-runtime"):
             yield Case(stage, engine, "tflite", count, 1, _bind(_tflite, stage, engine, count))
-    if stage in ("encoder", "generator 128"):
-        yield Case(stage, "c-runner", "int8", 1, 1, _bind(runner.graph, stage.split(maxsplit=1)[0]))
 
 
 def _bind(function: Callable[..., Call], *arguments: Any) -> Callable[[], Call]:
@@ -119,7 +117,8 @@ def _log_mel_graph() -> Call:
 
     samples = utterance()[None]
     session = make_session(log_mel_onnx(len(samples[0])))
-    feed = {session.get_inputs()[0].name: samples}
+    values = {"samples": samples, "lengths": np.array([samples.shape[1]], np.int64)}
+    feed = {item.name: values[item.name] for item in session.get_inputs()}
     return lambda: session.run(None, feed)
 
 
@@ -232,6 +231,7 @@ def _link_decode() -> Call:
 
 def _link_frame() -> tuple[ModuleType, Any]:
     module, spec = find_module("firmware_bridge.link.frame"), find_module("firmware_bridge.link.spec")
+    # 64 bytes stand for what audio messages carry beside their samples.
     payload = np.random.default_rng(0).integers(0, 256, LINK_PAYLOAD - 64, dtype=np.uint8).tobytes()
     return module, module.Frame(int(spec.Type.AUDIO), 1, payload)
 

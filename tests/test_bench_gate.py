@@ -116,7 +116,7 @@ def test_c_code_is_counted_by_text_and_stack(tmp_path):
         found.append(c_code.count_c_code(tmp_path, compiler))
     name = "firmware_bridge/c/src/sum.c"
     assert set(found[0]) == {f"{name} text", f"{name} data", f"{name} stack"}
-    assert found[1][f"{name} stack"] - found[0][f"{name} stack"] == 448
+    assert found[1][f"{name} stack"] - found[0][f"{name} stack"] > 300  # a leaf may use 128 bytes below its frame
     assert found[0][f"{name} text"] > 20
 
 
