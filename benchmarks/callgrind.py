@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.errors import AbsentError, BenchmarkError
 from benchmarks.machine import Machine
+from benchmarks.runner import build_link
 
 HERE = Path(__file__).resolve().parent
 
@@ -39,6 +41,8 @@ def count_instructions(root: Path, recording: Path, timeout: float = 600.0) -> d
         _build_marks(marks)
         command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
         command += [sys.executable, str(HERE / "callgrind_loops.py"), str(marks), str(recording.resolve())]
+        with contextlib.suppress(AbsentError):
+            command.append(str(build_link(root, Path(folder))))
         environment = {
             **os.environ,
             "PYTHONPATH": str(root),

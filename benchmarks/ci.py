@@ -68,7 +68,7 @@ def check(base: Path | None = None, *, instructions: bool = True, slow: Mapping[
     _check_c_code(report, baseline, base)
     if instructions:
         _check_instructions(report, baseline, base, toolchain=machine)
-    _check_latency(report, baseline.ratios.get(machine.key, {}), base, slow or {}, machine.key)
+    check_latency(report, baseline.ratios.get(machine.key, {}), base, slow or {}, machine.key)
     return report
 
 
@@ -100,13 +100,22 @@ def _check_instructions(report: Report, baseline: gate.Baseline, base: Path | No
         report.notes.append(f"instructions: the baseline knows no {key}")
 
 
-def _check_latency(
-    report: Report, before: Mapping[str, float], base: Path | None, slow: Mapping[str, float], key: str
+def check_latency(
+    report: Report,
+    before: Mapping[str, float],
+    base: Path | None,
+    slow: Mapping[str, float],
+    key: str,
+    stages: tuple[str, ...] = (),
 ) -> None:
+    """Adds the latency ratios of `stages` (all if empty) to the report: against `before`, or against the tree `base`.
+
+    slow: stage to the factor that the tree under test is slowed by. key: of this machine, for a note.
+    """
     if base is None and not before:
         report.notes.append(f"latency: the baseline knows no {key}; give --base a checkout to compare with")
         return
-    findings = _latency(before, base, slow, (), ROUNDS)
+    findings = _latency(before, base, slow, stages, ROUNDS)
     failed = tuple(finding.name for finding in findings if not finding.passed)
     if failed:  # one retry, of what failed and for twice as long
         again = {finding.name: finding for finding in _latency(before, base, slow, failed, 2 * ROUNDS)}
@@ -201,7 +210,7 @@ def _repeat_latency(base: Path | None, slow: Mapping[str, float], times: int) ->
     failed = 0
     for number in range(times):
         report = Report()
-        _check_latency(report, gate.read_baseline().ratios.get(key, {}), base, slow, key)
+        check_latency(report, gate.read_baseline().ratios.get(key, {}), base, slow, key)
         if not report.sections:
             raise BenchmarkError(report.notes[0])
         failed += bool(report.failures)

@@ -162,12 +162,13 @@ def vela_table() -> str:
     lines = ["| graph | NPU | cycles, estimate | ms, estimate | on the NPU |", "|---|---|---|---|---|"]
     for name in ("encoder", "generator"):
         try:
-            found = [vela.estimate(graphs.tflite(name), accelerator) for accelerator in vela.ACCELERATORS]
+            role, model = graphs.integer_tflite(name)
+            found = [vela.estimate(model, accelerator) for accelerator in vela.ACCELERATORS]
         except AbsentError as error:
             lines.append(f"| {name} | absent: {error} | | | |")
             continue
         lines += [
-            f"| {name} | {item.accelerator} | {item.cycles:,.0f} | {item.milliseconds:.2f} | {item.on_npu} |"
+            f"| {role} | {item.accelerator} | {item.cycles:,.0f} | {item.milliseconds:.2f} | {item.on_npu} |"
             for item in found
         ]
     return "\n".join(lines) + "\n"

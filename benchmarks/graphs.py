@@ -56,16 +56,6 @@ def fp32(graph: str) -> bytes:
 
 
 @cache
-def integer(graph: str) -> bytes:
-    """The bundle's graph with integer arithmetic, QDQ or QLinear; AbsentError where it ships none."""
-    bundle = measured_bundle()
-    for name, content in bundle.files.items():
-        if name.startswith(graph) and name.endswith(".onnx") and name != getattr(bundle.manifest, graph).file:
-            return content
-    raise AbsentError(f"the bundle has no {graph} with integer arithmetic")
-
-
-@cache
 def tflite(graph: str) -> bytes:
     """The bundle's .tflite file of "encoder" or "generator"; AbsentError where it ships none."""
     bundle = measured_bundle()
@@ -73,6 +63,16 @@ def tflite(graph: str) -> bytes:
     if file is None:
         raise AbsentError(f"the bundle has no .tflite {graph}")
     return bundle.files[file]
+
+
+def integer_tflite(graph: str) -> tuple[str, bytes]:
+    """The .tflite file of a graph, or of its largest part, in integer arithmetic, and its role."""
+    bundle = measured_bundle()
+    roles = ("encoder", "trunk") if graph == "encoder" else ("generator", "synthesis")
+    for variant in getattr(bundle.manifest, "variants", ()):
+        if variant.role in roles and variant.engine == "litert" and variant.precision == "int8":
+            return variant.role, bundle.files[variant.file]
+    raise AbsentError(f"the bundle has no int8 .tflite {graph}")
 
 
 def generator_of_size(size: int) -> bytes:

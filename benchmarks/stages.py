@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from types import ModuleType
 from typing import Any
 
@@ -22,10 +23,11 @@ from benchmarks.speech import utterance
 from benchmarks.timing import Call
 from edge_s2i.audio import log_mel, normalize_log_mel, read_audio, trim_silence
 from edge_s2i.audio.constants import SAMPLE_RATE
+from edge_s2i.errors import BackendError, BundleError, RequestError
 from edge_s2i.runtime.backends import LiteRtBackend
-from edge_s2i.runtime.speech_to_picture import ENCODER_INPUTS, GENERATOR_INPUTS
 
 STREAM_STEP = 512  # samples: 32 ms, what a microphone gives at a time
+ENCODER_INPUTS, GENERATOR_INPUTS = ("log_mel", "lengths"), ("embedding", "latent", "style")
 LINK_PAYLOAD = 1024  # bytes: 32 ms of 16-bit sound
 
 
@@ -87,8 +89,10 @@ def find_case(name: str) -> Case:
 def _graph_cases(stage: str, threads: tuple[int, ...], batches: tuple[int, ...]) -> Iterator[Case]:
     for count in threads:
         for batch in batches if count == 1 else (1,):
-            for precision in ("int8w", "fp32", "int8"):
+            for precision in ("int8w", "fp32"):
                 yield Case(stage, "onnxruntime", precision, count, batch, _bind(_onnx, stage, precision, count, batch))
+        yield Case(stage, "onnxruntime", "int8", count, 1, _bind(_loaded, stage, "onnx", count))
+        yield Case(stage, "ai-edge-litert", "int8", count, 1, _bind(_loaded, stage, "litert", count))
         for engine in ("ai-edge-litert", "tflite-runtime"):
             yield Case(stage, engine, "tflite", count, 1, _bind(_tflite, stage, engine, count))
 
@@ -131,20 +135,37 @@ def _onnx(stage: str, precision: str, threads: int, batch: int) -> Call:
 
 
 def onnx_graph(stage: str, precision: str) -> bytes:
-    """The stage's ONNX file: "int8w" as shipped, "fp32" unfolded, "int8" with integer arithmetic."""
+    """The stage's ONNX file: "int8w" as shipped, "fp32" with its weights unfolded."""
     kind = stage.split(maxsplit=1)[0]
-    size = None if kind == "encoder" else int(stage.split()[1])
-    shipped_size = graphs.measured_bundle().manifest.image_size
-    own = size in (None, shipped_size)
-    if precision == "int8":
-        if not own:
-            raise AbsentError(f"no int8 graph of {stage} px")
-        return graphs.integer(kind)
-    if precision == "fp32":
-        return graphs.fp32(kind) if own else graphs.generator_of_size(int(size or 0))
-    if not own:
+    if not _of_shipped_size(stage):
+        if precision == "fp32":
+            return graphs.generator_of_size(int(stage.split()[1]))
         raise AbsentError(f"no weights of {stage} px are shipped: measured in fp32 with random ones")
-    return graphs.shipped(kind)
+    return graphs.fp32(kind) if precision == "fp32" else graphs.shipped(kind)
+
+
+def _of_shipped_size(stage: str) -> bool:
+    return not stage.startswith("generator ") or int(stage.split()[1]) == graphs.measured_bundle().manifest.image_size
+
+
+def _loaded(stage: str, backend: str, threads: int) -> Call:
+    """A stage in integer arithmetic, as the runtime puts its graphs together."""
+    if not _of_shipped_size(stage):
+        raise AbsentError(f"no int8 graph of {stage} px")
+    if "precision" not in signature(edge_s2i.load).parameters:
+        raise AbsentError("the runtime loads no graphs by precision")
+    try:
+        draw = edge_s2i.load(backend=backend, threads=threads, precision="int8")  # type: ignore[call-arg]
+    except (BackendError, BundleError, RequestError) as error:
+        raise AbsentError(f"no int8 graphs: {error}") from error
+    features = graphs.encoder_feed()["log_mel"][0]
+    if stage == "encoder":
+        return lambda: draw.embed(features)
+    if stage == "whole path":
+        samples = utterance()
+        return lambda: draw((samples, SAMPLE_RATE), draw_anyway=True)
+    embedding = draw.embed(features)
+    return lambda: draw.paint(embedding)
 
 
 def graph_feed(stage: str, batch: int = 1) -> dict[str, np.ndarray]:
@@ -154,7 +175,7 @@ def graph_feed(stage: str, batch: int = 1) -> dict[str, np.ndarray]:
 
 def _tflite(stage: str, engine: str, threads: int) -> Call:
     kind = stage.split(maxsplit=1)[0]
-    if kind == "generator" and int(stage.split()[1]) != graphs.measured_bundle().manifest.image_size:
+    if not _of_shipped_size(stage):
         raise AbsentError(f"no .tflite graph of {stage} px")
     graphs.require("ai_edge_litert" if engine == "ai-edge-litert" else "tflite_runtime")
     if engine == "tflite-runtime" and _installed("ai_edge_litert"):
@@ -233,7 +254,7 @@ def _link_frame() -> tuple[ModuleType, Any]:
     module, spec = find_module("firmware_bridge.link.frame"), find_module("firmware_bridge.link.spec")
     # 64 bytes stand for what audio messages carry beside their samples.
     payload = np.random.default_rng(0).integers(0, 256, LINK_PAYLOAD - 64, dtype=np.uint8).tobytes()
-    return module, module.Frame(int(spec.Type.AUDIO), 1, payload)
+    return module, module.Frame(type=int(spec.Type.AUDIO), payload=payload)
 
 
 def find_module(name: str) -> ModuleType:

@@ -11,7 +11,7 @@ import numpy as np
 
 import edge_s2i
 from benchmarks import graphs
-from benchmarks.errors import AbsentError, BenchmarkError
+from benchmarks.errors import BenchmarkError
 from benchmarks.peers.published import PUBLISHED
 from benchmarks.rewriting import rewritten
 from benchmarks.sessions import Feed, make_session, profile_layers
@@ -58,11 +58,6 @@ def entries(size: int = 128) -> list[Entry]:
         seconds = "" if kind == "generator" else ", 1.5 s"
         for title, model in (("as shipped", graphs.shipped(kind)), ("rewritten", rewritten(kind))):
             found.append(Entry(f"edge-s2i {kind}, {title}{seconds}", kind, model, feeds[kind], parameters[kind]))
-        try:
-            integer = graphs.integer(kind)
-        except AbsentError:
-            continue
-        found.append(Entry(f"edge-s2i {kind}, int8{seconds}", kind, integer, feeds[kind], parameters[kind]))
     return found + peers(size)
 
 
