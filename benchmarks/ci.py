@@ -132,7 +132,7 @@ def _latency(
     return gate.compare(before if base is None else ratios[BASE], ratios[HEAD], gate.LATENCY)
 
 
-def take_baseline(*, instructions: bool = True) -> gate.Baseline:
+def take_baseline(*, instructions: bool = True, latency: bool = True) -> gate.Baseline:
     """Everything measured here, put in place of the old readings; those of other machines and toolchains stay."""
     try:
         baseline = gate.read_baseline()
@@ -150,13 +150,16 @@ def take_baseline(*, instructions: bool = True) -> gate.Baseline:
             counted[toolchain_key(machine)] = count_instructions(ROOT, RECORDING)
         except AbsentError as error:
             print(f"instructions: {error}")
-    ratios = measure_ratios({HEAD: ROOT}, RECORDING, rounds=3 * ROUNDS)[HEAD]
+    ratios = dict(baseline.ratios)
+    if latency:
+        found = measure_ratios({HEAD: ROOT}, RECORDING, rounds=3 * ROUNDS)[HEAD]
+        ratios[machine.key] = {name: round(value, 4) for name, value in found.items()}
     return replace(
         baseline,
         counts={**count_bundle(ROOT), "wheel bytes": wheel_bytes(ROOT)},
         c_code=c_code,
         instructions=counted,
-        ratios={**baseline.ratios, machine.key: {name: round(value, 4) for name, value in ratios.items()}},
+        ratios=ratios,
     )
 
 
@@ -185,12 +188,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--slow", action="append", default=[], metavar="STAGE=FACTOR", help="slow a stage down")
     parser.add_argument("--times", type=int, default=1, help="latency: so many times")
     parser.add_argument("--no-instructions", action="store_true", help="leave callgrind out")
+    parser.add_argument("--no-latency", action="store_true", help="baseline: keep the ratios that it holds")
     parser.add_argument("--summary", type=Path, help="append the table to this file")
     given = parser.parse_args(arguments)
     if given.base is not None and not (given.base / "edge_s2i").is_dir():
         raise BenchmarkError(f"{given.base} is no checkout of this project: it has no edge_s2i")
     if given.command == "baseline":
-        gate.write_baseline(take_baseline(instructions=not given.no_instructions))
+        gate.write_baseline(take_baseline(instructions=not given.no_instructions, latency=not given.no_latency))
         print(f"wrote {gate.BASELINE.relative_to(ROOT)}: look at its diff and commit it")
         return 0
     slow = _slowdowns(given.slow)

@@ -8,11 +8,12 @@ replaces an estimate with a reading.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks import graphs, vela
-from benchmarks.errors import AbsentError, run_command
+from benchmarks.errors import AbsentError, BenchmarkError, run_command
 from benchmarks.results import Result, all_results
 from benchmarks.rewriting import rewritten
 from benchmarks.sessions import Feed, Layer, profile_layers
@@ -157,12 +158,32 @@ def reading_of(device: Device, results: Mapping[str, Result]) -> str:
     return "none yet"
 
 
-def vela_table() -> str:
-    """Markdown of Vela's cycles for Ethos-U; says why where there are none."""
-    lines = ["| graph | NPU | cycles, estimate | ms, estimate | on the NPU |", "|---|---|---|---|---|"]
-    for name in ("encoder", "generator"):
+def bundle_graph(name: str) -> Callable[[], tuple[str, bytes]]:
+    """Reads the bundle's int8 .tflite graph of "encoder" or "generator", or the largest part of it."""
+    return lambda: graphs.integer_tflite(name)
+
+
+def tflite_file(path: Path) -> Callable[[], tuple[str, bytes]]:
+    """Reads a .tflite file."""
+
+    def read() -> tuple[str, bytes]:
         try:
-            role, model = graphs.integer_tflite(name)
+            return path.name, path.read_bytes()
+        except OSError as error:
+            raise BenchmarkError(f"{path} cannot be read: {error.strerror or error}") from error
+
+    return read
+
+
+def vela_table(sources: Mapping[str, Callable[[], tuple[str, bytes]]]) -> str:
+    """Markdown of Vela's cycles for Ethos-U by graph; says why where there are none.
+
+    sources: name to what reads a graph: its role and its bytes.
+    """
+    lines = ["| graph | NPU | cycles, estimate | ms, estimate | on the NPU |", "|---|---|---|---|---|"]
+    for name, read in sources.items():
+        try:
+            role, model = read()
             found = [vela.estimate(model, accelerator) for accelerator in vela.ACCELERATORS]
         except AbsentError as error:
             lines.append(f"| {name} | absent: {error} | | | |")
@@ -177,6 +198,7 @@ def vela_table() -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Prints estimates for devices, readings where there are some, and Vela's cycles."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.estimates", description=main.__doc__)
+    parser.add_argument("--tflite", type=Path, nargs="*", default=[], help="int8 graphs for Vela, not the bundle's")
     parser.add_argument("--rewritten", action="store_true", help="of the graphs that export can rewrite")
     given = parser.parse_args(arguments)
     works = shipped_work()
@@ -186,7 +208,8 @@ def main(arguments: list[str] | None = None) -> int:
             work_of(rewritten("generator"), graphs.bundle_generator_feed()),
         ]
     print(table(works, all_results()))
-    print(vela_table())
+    files = {str(path): tflite_file(path) for path in given.tflite}
+    print(vela_table(files or {name: bundle_graph(name) for name in ("encoder", "generator")}))
     return 0
 
 

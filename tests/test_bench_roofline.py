@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks import estimates, graphs, vela
 from benchmarks.ceilings import Ceilings
-from benchmarks.errors import AbsentError
+from benchmarks.errors import AbsentError, BenchmarkError
 from benchmarks.peers import bc_resnet, df_gan, style_gan2, whisper_tiny
 from benchmarks.peers.comparison import Row, published_table, table
 from benchmarks.roofline import Roofline, kind_of, measure, show
@@ -167,6 +167,15 @@ def test_velas_summary_is_read():
     assert (found.cycles, found.milliseconds) == (6_250_000, 12.5)
     with pytest.raises(AbsentError):
         vela.read_summary("a,b\n1,2\n", "ethos-u55-128")
+
+
+def test_graphs_for_vela_are_absent_or_named(tmp_path):
+    def none() -> tuple[str, bytes]:
+        raise AbsentError("the bundle has no int8 .tflite encoder")
+
+    assert "| encoder | absent: the bundle has no int8" in estimates.vela_table({"encoder": none})
+    with pytest.raises(BenchmarkError, match="cannot be read"):
+        estimates.vela_table({"gone": estimates.tflite_file(tmp_path / "gone.tflite")})
 
 
 def test_what_is_not_installed_is_absent():
