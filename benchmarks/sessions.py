@@ -84,7 +84,7 @@ def _layer(name: str, node: Mapping[str, Any], microseconds: Sequence[int]) -> L
     shapes = [shape for _, shape in inputs], [shape for _, shape in outputs]
     macs = layer_macs(node["op_name"], shapes[0], shapes[1])
     moved = sum(_ITEM_SIZES.get(kind, 4) * math.prod(shape) for kind, shape in (*inputs, *outputs))
-    if macs and len(shapes[0]) < 2:  # the engine packed the weights of a product and lists them no more
+    if macs and all(len(shape) < 2 for shape in shapes[0][1:]):  # a product's packed weights are listed no more
         moved += 4 * macs // max(1, math.prod(shapes[1][0][:-1]))
     return Layer(
         name=name,

@@ -56,6 +56,11 @@ def test_arithmetic_of_layers_is_counted():
     assert macs["Reshape"] == 0
 
 
+def test_packed_weights_count_as_moved():
+    product = next(item for item in profile_layers(*a_graph(), runs=1) if item.operator == "MatMul")
+    assert product.bytes >= 4 * (2048 * 10 + 2048 + 10)
+
+
 @pytest.mark.parametrize(
     ("operator", "inputs", "output", "macs"),
     [
