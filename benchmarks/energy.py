@@ -69,7 +69,7 @@ class Ina3221:
         """Samples from here on."""
         self._joules = 0.0
         self._running.set()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread = threading.Thread(target=self._sample, args=(perf_counter(),), daemon=True)
         self._thread.start()
 
     def stop(self) -> float:
@@ -79,11 +79,12 @@ class Ina3221:
             self._thread.join()
         return self._joules
 
-    def _sample(self) -> None:
-        pause = threading.Event()
-        before = perf_counter()
-        while self._running.is_set():
-            pause.wait(_SAMPLE_SECONDS)
+    def _sample(self, before: float) -> None:
+        pause, last = threading.Event(), False
+        while not last:  # once more when stopped: what went by since the last sample counts too
+            last = not self._running.is_set()
+            if not last:
+                pause.wait(_SAMPLE_SECONDS)
             now = perf_counter()
             self._joules += self._watts() * (now - before)
             before = now
@@ -122,7 +123,7 @@ def joules_per_call(meter: EnergyMeter, call: Callable[[], Any], seconds: float 
     """Joules of the whole package or board for one call, mean over `seconds` of calls; idle power is in it."""
     count, start = 0, perf_counter()
     meter.start()
-    while perf_counter() - start < seconds:
+    while count == 0 or perf_counter() - start < seconds:
         call()
         count += 1
     return meter.stop() / count

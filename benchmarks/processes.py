@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from statistics import median
 from time import perf_counter
 
@@ -14,7 +15,7 @@ from benchmarks.errors import BenchmarkError
 
 _PROGRAM = """
 import json, sys
-from time import perf_counter
+from time import perf_counter, process_time
 start = perf_counter()
 import edge_s2i
 import edge_s2i.runtime.speech_to_picture
@@ -24,6 +25,7 @@ loaded = perf_counter()
 drawing = draw(sys.argv[1], draw_anyway=True)
 drawing.pictures[0].tobytes()
 drawn = perf_counter()
+spent = process_time()
 try:  # not getrusage: its peak begins with that of the process that forked this one
     lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
     now, peak = (int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
@@ -31,7 +33,8 @@ except OSError:
     import resource
     now = peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024 ** 2)
 print(json.dumps({"import_ms": (imported - start) * 1e3, "load_ms": (loaded - imported) * 1e3,
-                  "first_picture_ms": (drawn - loaded) * 1e3, "rss_mb": now, "peak_rss_mb": peak}))
+                  "first_picture_ms": (drawn - loaded) * 1e3, "rss_mb": now, "peak_rss_mb": peak,
+                  "cpu_ms": spent * 1e3}))
 """
 
 
@@ -45,6 +48,7 @@ class ColdStart:
     first_picture_ms: float
     rss_mb: float  # resident, after the first picture
     peak_rss_mb: float
+    cpu_ms: float | None = None  # processor time of the process up to the picture: what a busy machine does not stretch
 
 
 def cold_start(recording: str, threads: int = 1) -> ColdStart:
@@ -70,4 +74,10 @@ def cold_starts(recording: str, count: int = 7, threads: int = 1) -> ColdStart:
     """Medians of `count` fresh processes; the first, which fills the file cache, is one more and not counted."""
     cold_start(recording, threads)
     starts = [cold_start(recording, threads) for _ in range(count)]
-    return ColdStart(*(median(values) for values in zip(*(vars(start).values() for start in starts), strict=True)))
+    return median_start([asdict(start) for start in starts])
+
+
+def median_start(starts: Sequence[Mapping[str, float]]) -> ColdStart:
+    """Each field's median over several starts."""
+    names = [name for name in starts[0] if all(start.get(name) is not None for start in starts)]
+    return ColdStart(**{name: median(start[name] for start in starts) for name in names})

@@ -7,14 +7,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from benchmarks.errors import BenchmarkError, run_command
 from benchmarks.machine import Machine
-from benchmarks.processes import ColdStart
+from benchmarks.processes import median_start
 from benchmarks.results import FOLDER, Reading, Result, read_result, write_result
 from benchmarks.timing import Percentiles
 from edge_s2i.errors import BundleError
@@ -36,9 +34,7 @@ def result_of(raw: Mapping[str, Any]) -> Result:
             )
         )
         if "processes" in info:
-            starts = info["processes"]
-            names = [item.name for item in fields(ColdStart)]
-            cold = ColdStart(**{name: median(start[name] for start in starts) for name in names})
+            cold = median_start(info["processes"])
     return Result(
         machine=Machine.from_json(raw["edge_s2i_machine"]),
         taken=raw["datetime"][:10],
@@ -71,9 +67,10 @@ def markdown(result: Result) -> str:
         )
     if result.cold_start is not None:
         cold = result.cold_start
+        cpu = "" if cold.cpu_ms is None else f", {cold.cpu_ms:.0f} of processor time"
         lines += [
             "",
-            f"A fresh process (median of 7): {cold.process_ms:.0f} ms from its start to its end, of which imports "
+            f"A fresh process (median of 7): {cold.process_ms:.0f} ms from its start to its end{cpu}, of which imports "
             f"{cold.import_ms:.0f}, load {cold.load_ms:.0f}, first picture {cold.first_picture_ms:.0f}; resident "
             f"{cold.rss_mb:.0f} MB, at most {cold.peak_rss_mb:.0f}.",
         ]

@@ -1,6 +1,7 @@
 """What a benchmark says of its machine, and energy meters that are not here."""
 
 from pathlib import Path
+from time import perf_counter, sleep
 
 import pytest
 
@@ -71,10 +72,27 @@ def test_ina3221_sums_the_input_rail_over_time(tmp_path):
     write(tmp_path / "hwmon0/name", "cpu_thermal\n")
     a_jetson(tmp_path)
     meter = energy.Ina3221(tmp_path)
-    calls = []
-    joules = energy.joules_per_call(meter, lambda: calls.append(0), seconds=0.1)
-    watts = joules * len(calls) / 0.1
-    assert watts == pytest.approx(5.0, rel=0.4)  # 10 V x 0.5 A; the sampling thread may wake up late
+    start = perf_counter()
+    meter.start()
+    sleep(0.1)
+    joules = meter.stop()
+    assert joules == pytest.approx(5.0 * (perf_counter() - start), rel=0.2)  # 10 V x 0.5 A
+
+
+def test_joules_are_of_one_call(tmp_path):
+    class Meter:
+        name = "ten joules"
+
+        def start(self) -> None:
+            calls.clear()
+
+        def stop(self) -> float:
+            return 10.0
+
+    calls: list[int] = []
+    joules = energy.joules_per_call(Meter(), lambda: calls.append(0), seconds=0.01)
+    assert joules == pytest.approx(10.0 / len(calls))
+    assert energy.joules_per_call(Meter(), lambda: calls.append(0), seconds=0.0) == 10.0, "one call at least"
 
 
 def test_meter_is_whichever_is_there(tmp_path):
