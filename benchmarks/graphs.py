@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -125,8 +126,6 @@ def bundle_generator_feed(batch: int = 1) -> dict[str, np.ndarray]:
 
 def require(package: str) -> None:
     """AbsentError where an optional package is not installed."""
-    from importlib.util import find_spec
-
     if find_spec(package) is None:
         raise AbsentError(f"{package} is not installed")
 

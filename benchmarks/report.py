@@ -84,7 +84,7 @@ def markdown(result: Result) -> str:
 
 
 def plot(result: Result, path: Path) -> None:
-    """Median and p95 of every single-item stage, as bars on a logarithmic axis."""
+    """Median, p95 and least processor time of every single-item stage, as bars on a logarithmic axis."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -96,8 +96,10 @@ def plot(result: Result, path: Path) -> None:
     middle = [reading.milliseconds.p50 for reading in readings]
     tail = [max(0.0, reading.milliseconds.p95 - reading.milliseconds.p50) for reading in readings]
     axes.barh(labels, middle, color="#4477aa", xerr=[[0.0] * len(tail), tail], error_kw={"ecolor": "#999999"})
+    known = [(label, item.cpu_ms) for label, item in zip(labels, readings, strict=True) if item.cpu_ms is not None]
+    axes.plot([value for _, value in known], [label for label, _ in known], "D", color="#cc3311", markersize=4)
     axes.set_xscale("log")
-    axes.set_xlabel("milliseconds of one call: median, whisker to p95")
+    axes.set_xlabel("milliseconds of one call: median, whisker to p95, red the least processor time")
     axes.grid(axis="x", alpha=0.3)
     axes.tick_params(axis="y", labelsize=8)
     label = result.machine.label.split("; ")
