@@ -1,35 +1,36 @@
-"""The bundle that is measured: the default one, or in a tree without weights the tests' tiny one."""
+"""Fixtures of `make bench`, and what its JSON says beside the times: the machine, and what was absent and why."""
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
-import tiny_bundle as tiny
 
 import edge_s2i
-from edge_s2i.bundle import default_bundle_path, write_bundle
-from edge_s2i.runtime import SpeechToPicture
+from benchmarks.machine import describe
 
-SECONDS = 3.0  # the utterance length that encoder costs are quoted for
-
-
-@pytest.fixture(scope="session")
-def measured_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Path of the bundle under measurement."""
-    path = default_bundle_path()
-    if not path.exists():
-        path = tmp_path_factory.mktemp("bundle") / "tiny"
-        write_bundle(path, tiny.manifest(), tiny.files())
-    return path
+ABSENT = pytest.StashKey[dict[str, str]]()
+SOME_RECORDING = "en-dog.ogg"
 
 
-@pytest.fixture(scope="session")
-def speech_to_picture(measured_bundle: Path) -> SpeechToPicture:
-    """The bundle on one thread: the figure that compares between machines."""
-    return edge_s2i.load(measured_bundle, threads=1)
+def pytest_configure(config: pytest.Config) -> None:
+    """An empty list of what is absent."""
+    config.stash[ABSENT] = {}
+
+
+@pytest.fixture
+def absent(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Case name to the reason why it is absent; goes into the JSON."""
+    return request.config.stash[ABSENT]
 
 
 @pytest.fixture(scope="session")
-def utterance() -> np.ndarray:
-    """Three seconds of voiced sound at 16 kHz, (48000,) float32."""
-    return tiny.word(0, seconds=SECONDS)
+def recording() -> str:
+    """Path of a bundled recording."""
+    return str(Path(edge_s2i.__file__).parent / "examples" / SOME_RECORDING)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
+    """Adds what a figure is worth nothing without."""
+    output_json["edge_s2i_machine"] = describe().to_json()
+    output_json["edge_s2i_absent"] = config.stash[ABSENT]

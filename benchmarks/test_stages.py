@@ -1,57 +1,42 @@
-"""Log-mel, encoder, generator and the whole path, one thread, for 3 s of speech and one picture."""
+"""Every stage by pytest-benchmark: `make bench`. What is absent is skipped, with the reason."""
 
-import io
+from dataclasses import asdict
 
-import numpy as np
-import soundfile
+import pytest
 
-import edge_s2i
-from edge_s2i.audio import log_mel, normalize_log_mel, read_audio, trim_silence
-from edge_s2i.runtime import SpeechToPicture
+from benchmarks.energy import find_meter, joules_per_call
+from benchmarks.errors import AbsentError
+from benchmarks.processes import cold_start
+from benchmarks.stages import Case, all_cases
+from benchmarks.timing import CPU_CLOCK, timed
 
-
-def test_read_48_khz_ogg(benchmark, utterance):
-    buffer = io.BytesIO()
-    soundfile.write(buffer, np.repeat(utterance, 3), 48_000, format="OGG", subtype="VORBIS")
-    samples = benchmark(read_audio, buffer.getvalue())
-    assert abs(len(samples) - len(utterance)) < 100
+_CPU_RUNS = 15
+_SLOW_TO_PREPARE = ("generator 64", "generator 256")  # exported first, with random weights
 
 
-def test_trim_silence(benchmark, utterance):
-    assert len(benchmark(trim_silence, utterance)) > 0
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+def test_stage(benchmark, absent, case: Case):
+    if benchmark.disabled and (case.threads > 1 or case.items > 1 or case.stage in _SLOW_TO_PREPARE):
+        pytest.skip("timed by make bench alone")
+    try:
+        call = case.prepare()
+    except AbsentError as error:
+        absent[case.name] = str(error)
+        pytest.skip(f"absent: {error}")
+    benchmark.extra_info.update(
+        stage=case.stage, backend=case.backend, precision=case.precision, threads=case.threads, items=case.items
+    )
+    benchmark(call)
+    if case.threads == 1 and not benchmark.disabled:
+        benchmark.extra_info["cpu_ms"] = 1000.0 * min(timed(call, CPU_CLOCK) for _ in range(_CPU_RUNS))
+    meter = find_meter()
+    if meter is not None and case.threads == 1 and not benchmark.disabled:
+        benchmark.extra_info.update(joules=joules_per_call(meter, call), meter=meter.name)
 
 
-def test_log_mel(benchmark, utterance):
-    assert benchmark(log_mel, utterance).shape[0] == 64
-
-
-def test_encoder(benchmark, speech_to_picture: SpeechToPicture, utterance):
-    features = normalize_log_mel(log_mel(utterance))
-    embedding = benchmark(speech_to_picture.embed, features)
-    assert embedding.shape == (speech_to_picture.manifest.embedding_dim,)
-
-
-def test_confidence(benchmark, speech_to_picture: SpeechToPicture, utterance):
-    embedding = speech_to_picture.embed(normalize_log_mel(log_mel(utterance)))
-    assert 0.0 <= benchmark(speech_to_picture.concepts.confidence, embedding) <= 1.0
-
-
-def test_generator(benchmark, speech_to_picture: SpeechToPicture, utterance):
-    embedding = speech_to_picture.embed(normalize_log_mel(log_mel(utterance)))
-    pictures = benchmark(speech_to_picture.paint, embedding)
-    size = speech_to_picture.manifest.image_size
-    assert pictures.shape == (1, size, size, 3)
-
-
-def test_generator_four_pictures(benchmark, speech_to_picture: SpeechToPicture, utterance):
-    embedding = speech_to_picture.embed(normalize_log_mel(log_mel(utterance)))
-    assert len(benchmark(speech_to_picture.paint, embedding, n=4)) == 4
-
-
-def test_whole_path(benchmark, speech_to_picture: SpeechToPicture, utterance):
-    drawing = benchmark(speech_to_picture, (utterance, 16_000), draw_anyway=True)
-    assert len(drawing.arrays) == 1
-
-
-def test_load(benchmark, measured_bundle):
-    assert benchmark(edge_s2i.load, measured_bundle, threads=1).manifest.image_size > 0
+def test_cold_start(benchmark, recording):
+    benchmark.extra_info.update(stage="whole path, cold", backend="onnxruntime", precision="int8w", threads=1, items=1)
+    starts = []
+    benchmark.pedantic(lambda: starts.append(cold_start(recording)), rounds=7, warmup_rounds=1)
+    benchmark.extra_info["processes"] = [asdict(start) for start in starts[-7:]]
+    assert all(start.rss_mb > 0 for start in starts)
