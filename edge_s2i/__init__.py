@@ -26,15 +26,20 @@ __all__ = ["__version__", "load"]
 
 
 def load(
-    path: str | os.PathLike | None = None, *, backend: str | None = None, threads: int | None = None
+    path: str | os.PathLike | None = None,
+    *,
+    backend: str | None = None,
+    threads: int | None = None,
+    precision: str | None = None,
 ) -> SpeechToPicture:
     """Loads a bundle and returns a callable that draws what it hears.
 
     path: a bundle folder or zip; None takes the one that EDGE_S2I_BUNDLE names, else the one in the package.
     backend: "onnx", "litert", or None for the first that can run this bundle.
     threads: how many CPU threads one graph may use; None leaves it to the engine.
+    precision: "fp32", "fp16", "int8" or "int8-weights" of a bundle that holds several; None for what export chose.
     Raises BundleError for a missing or damaged bundle and BackendError where no engine can run it.
     """
     from edge_s2i.runtime.speech_to_picture import load_speech_to_picture
 
-    return load_speech_to_picture(path, backend=backend, threads=threads)
+    return load_speech_to_picture(path, backend=backend, threads=threads, precision=precision)

@@ -80,7 +80,7 @@ def _best_range(values: np.ndarray, floor: float | None) -> Range:
     if values.size > _SEARCHED:
         values = np.sort(values)[:: values.size // _SEARCHED]
     best, least = (low, high), np.inf
-    lows = (low,) if low == 0.0 or low == floor else tuple(low * shrink for shrink in _SHRINK)
+    lows = (low,) if low in (0.0, floor) else tuple(low * shrink for shrink in _SHRINK)
     highs = (high,) if high == 0.0 else tuple(high * shrink for shrink in _SHRINK)
     for some_low in lows:
         for some_high in highs:

@@ -201,7 +201,7 @@ class SpeechToPictureGraph(nn.Module):
 
 
 def quiet_window(features: Tensor, frames: int) -> Tensor:
-    """Normalized log-mel (B, MEL_BANDS, T) -> what TrunkWindow of `frames` frames hears, (B, frames + 76, MEL_BANDS)."""
+    """Normalized log-mel (B, MEL_BANDS, T) -> what a TrunkWindow hears, (B, frames + 2 * CONTEXT, MEL_BANDS)."""
     features = features[:, :, :frames]
     behind = CONTEXT + frames - features.shape[2]
     return F.pad(features, (CONTEXT, behind), value=QUIET).transpose(1, 2)

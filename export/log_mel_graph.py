@@ -16,8 +16,8 @@ class LogMelGraph(nn.Module):
     """Samples (B, N) float32 at 16 kHz and how many of each are speech (B,) -> normalized log-mel and frames.
 
     samples: any level, silence trimmed, zeros behind the speech. Returns (B, MEL_BANDS, frame_count(N)), zero behind
-    the speech, and (B,) int64. As `edge_s2i.audio` computes it: peak to UTTERANCE_PEAK, log-mel, zero mean and unit deviation.
-    N is fixed when the graph is made.
+    the speech, and (B,) int64. As `edge_s2i.audio` computes it: peak to UTTERANCE_PEAK, log-mel, zero mean and unit
+    deviation. N is fixed when the graph is made.
     """
 
     def __init__(self, samples: int) -> None:

@@ -42,6 +42,15 @@ def generator_graph(generator: nn.Module, embedding_dim: int, latent_dim: int, s
     return _export(generator, example, names, ("picture",), {name: {0: batch} for name in names})
 
 
+def head_graph(head: nn.Module, channels: int) -> onnx.ModelProto:
+    """Graph of an EncoderHead: heard (B, C, 1, steps), steps (B,) -> embedding (B, D); B and steps dynamic."""
+    example = (torch.randn(2, channels, 1, 20), torch.tensor([20, 15]))
+    batch, steps = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("steps_heard", min=2, max=4096)
+    return _export(
+        head, example, ("heard", "steps"), ("embedding",), {"heard": {0: batch, 3: steps}, "steps": {0: batch}}
+    )
+
+
 def fixed_graph(
     module: nn.Module, example: Sequence[torch.Tensor], inputs: Sequence[str], outputs: Sequence[str]
 ) -> onnx.ModelProto:

@@ -96,7 +96,7 @@ def quantize_static(
 
 
 def to_fp16(graph: onnx.ModelProto, keep: Sequence[str] = ()) -> onnx.ModelProto:
-    """Returns `graph` with weights and arithmetic in float16, inputs and outputs in float32; `keep`: nodes that stay."""
+    """Returns `graph` with weights and arithmetic in float16, inputs and outputs in float32; `keep`: what stays."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     model = onnx.ModelProto.FromString(graph.SerializeToString())
