@@ -112,9 +112,9 @@ DELEGATES = (
         onnx=_names(
             """Add ArgMax AveragePool Cast Clip Concat Conv ConvTranspose Cos DepthToSpace Ceil Div Elu Erf Exp GatherND
             Gemm Gelu GlobalAveragePool GlobalMaxPool GridSample GroupNormalization HardSigmoid Identity
-            InstanceNormalization LayerNormalization LeakyRelu MatMul MaxPool Max Mul Pow PRelu Range Reciprocal ReduceSum
-            ReduceMean ReduceMax Relu Reshape Resize Round Shape Sin Slice Softplus Split Sub Sigmoid Softmax Sqrt Squeeze
-            Tanh Tile Transpose Unsqueeze"""
+            InstanceNormalization LayerNormalization LeakyRelu MatMul MaxPool Max Mul Pow PRelu Range Reciprocal
+            ReduceSum ReduceMean ReduceMax Relu Reshape Resize Round Shape Sin Slice Softplus Split Sub Sigmoid Softmax
+            Sqrt Squeeze Tanh Tile Transpose Unsqueeze"""
         ),
         arithmetic=(FLOAT,),
         notes={"QuantizeLinear": "takes float graphs: integer weights go in by coremltools instead"},

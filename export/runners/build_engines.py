@@ -146,7 +146,7 @@ def build_by_api(tensorrt, graph, cache, engine, precision):
 def calibrator_of(tensorrt, cache):
     """A calibrator that has no speech and needs none: it hands TensorRT the cache."""
 
-    class FromCache(tensorrt.IInt8EntropyCalibrator2):
+    class FromCache(tensorrt.IInt8EntropyCalibrator2):  # type: ignore[name-defined]
         def get_batch_size(self):
             return 1
 
