@@ -1,6 +1,7 @@
 """The gate: what every engine says is compared with torch, what fails does not exist, what is absent is not passed."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tiny_bundle as tiny
 
 from edge_s2i.cli.main import main
-from edge_s2i.runtime.backends import OnnxBackend
+from edge_s2i.runtime.backends import LiteRtBackend, OnnxBackend
 from export.artefact import Artefact, Reference
 from export.command import choose
 from export.onnx_graphs import ExportError
@@ -78,8 +79,6 @@ def test_an_engine_that_dies_fails_the_graph(tmp_path):
 
 def test_another_process_computes_the_same():
     """The runner that emulated and older Pythons run, by this one."""
-    import sys
-
     script = Path(__file__).parents[1] / "export" / "runners" / "run_graphs.py"
     made = artefact()
     check([made], [Elsewhere("another", "onnx", [sys.executable, str(script)])])
@@ -93,18 +92,12 @@ def test_installed_engines_agree(runtime):
         pytest.skip(reason)
     made = artefact()
     if runtime.engine == "litert":
-        folder = Path(__file__).parent / "fixtures"
-        feeds = [made.reference.feeds[0]]
-        feeds = [{**feeds[0], "log_mel": np.zeros((1, 64, 100), np.float32), "lengths": np.array([100], np.int64)}]
-        content = (folder / "tiny_encoder.tflite").read_bytes()
-        shape = OnnxBackend(tiny.encoder_onnx(), 1)
-        random = np.random.default_rng(1)
-        from edge_s2i.runtime.backends import LiteRtBackend
-
+        content = (Path(__file__).parent / "fixtures" / "tiny_encoder.tflite").read_bytes()
         frames = LiteRtBackend(content, INPUTS).inputs()["log_mel"][2]
-        log_mel = random.standard_normal((1, 64, frames)).astype(np.float32)
+        log_mel = np.random.default_rng(1).standard_normal((1, 64, frames)).astype(np.float32)
         feeds = [{"log_mel": log_mel, "lengths": np.array([frames], np.int64)}]
-        kept = Reference("embedding", feeds, [shape.run(feed) for feed in feeds])
+        right = OnnxBackend(tiny.encoder_onnx(), 1)
+        kept = Reference("embedding", feeds, [right.run(feed) for feed in feeds])
         made = artefact(engine="litert", content=content, reference=kept)
     check([made], [runtime])
     assert float(made.parity[runtime.name]) <= 1e-4

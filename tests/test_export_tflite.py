@@ -13,7 +13,7 @@ from export.parity import psnr
 pytest.importorskip("litert_torch", reason="litert-torch is not installed (export-tflite extra)")
 pytest.importorskip("ai_edge_quantizer", reason="ai-edge-quantizer is not installed (export-tflite extra)")
 
-from export import tflite_graphs  # noqa: E402
+from export import tflite_graphs
 
 
 class Net(nn.Module):

@@ -66,7 +66,7 @@ def test_a_wrong_field_is_named(changes, what):
 
 
 def test_a_graph_that_is_not_in_the_bundle_is_missed(tmp_path):
-    with pytest.raises(BundleError, match="nowhere.onnx is not among"):
+    with pytest.raises(BundleError, match=r"nowhere\.onnx is not among"):
         bundle_with(tmp_path / "b", (GraphVariant("encoder", "onnx", "fp32", "nowhere.onnx"),))
 
 
