@@ -7,7 +7,7 @@ import numpy as np
 
 from edge_s2i.bundle import GraphVariant
 
-Feed = Mapping[str, np.ndarray]
+Feed = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)

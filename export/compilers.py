@@ -52,7 +52,7 @@ def vela(graph: bytes, accelerator: str) -> Compiled:
             row for file in Path(folder).glob("*summary*.csv") for row in csv.DictReader(io.StringIO(file.read_text()))
         ]
     on_npu = re.search(r"NPU operators = (\d+)", said)
-    fallback = {}
+    fallback: dict[str, str] = {}
     for match in re.finditer(r"Warning \(supported operators\) operator: (\w+).*\n((?: *[-\w].*\n){1,2})", said):
         fallback.setdefault(match.group(1), " ".join(match.group(2).split()))
     return Compiled(

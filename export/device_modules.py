@@ -43,14 +43,14 @@ class TrunkWindow(nn.Module):
         super().__init__()
         self.bands = nn.Conv2d(MEL_BANDS, BANDS, 1)
         self.bands.load_state_dict(trunk.bands.state_dict())
-        self.stages = nn.ModuleList(nn.ModuleList(_turned(layer) for layer in stage) for stage in trunk.stages)  # type: ignore[union-attr, arg-type]
+        self.stages = nn.ModuleList(nn.ModuleList(_turned(layer) for layer in stage) for stage in trunk.stages)  # type: ignore[union-attr, arg-type, attr-defined]
         self.last = _turned(trunk.last)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         x = self.bands(log_mel.transpose(1, 2).unsqueeze(3))  # (B, BANDS, T, 1)
         x = x.permute(0, 3, 2, 1)
         for stage, (bands, frames) in zip(self.stages, POOLS, strict=True):
-            for layer in stage:  # type: ignore[union-attr]
+            for layer in stage:  # type: ignore[union-attr, attr-defined]
                 x = torch.clamp(F.leaky_relu(layer(x), 0.2), min=-0.4)
             x = F.max_pool2d(x, (frames, bands))
         return self.last(x).permute(0, 1, 3, 2)
@@ -61,7 +61,7 @@ def _turned(layer: nn.Conv2d) -> nn.Conv2d:
     turned = nn.Conv2d(
         layer.in_channels,
         layer.out_channels,
-        layer.kernel_size[::-1],
+        layer.kernel_size[::-1],  # type: ignore[arg-type]
         padding=layer.padding[::-1],  # type: ignore[arg-type]
         bias=layer.bias is not None,
     )
@@ -91,7 +91,7 @@ class TrunkChunk(nn.Module):
     def _state_shapes(self) -> list[tuple[int, int]]:
         bands, shapes = BANDS, []
         for stage, (pool, _) in zip(self.trunk.stages, POOLS, strict=True):
-            for layer in stage:  # type: ignore[union-attr]
+            for layer in stage:  # type: ignore[union-attr, attr-defined]
                 if layer.kernel_size[1] > 1:  # type: ignore[union-attr, operator]
                     shapes.append((layer.in_channels, bands))  # type: ignore[union-attr]
             bands //= pool
@@ -112,7 +112,7 @@ class TrunkChunk(nn.Module):
 
         x = self.trunk.bands(log_mel.unsqueeze(2)).transpose(1, 2)
         for stage, pool in zip(self.trunk.stages, POOLS, strict=True):
-            for layer in stage:  # type: ignore[union-attr]
+            for layer in stage:  # type: ignore[union-attr, attr-defined]
                 x = torch.clamp(F.leaky_relu(along_time(x, layer), 0.2), min=-0.4)
             x = F.max_pool2d(x, pool)
         return along_time(x, self.trunk.last), torch.cat(kept, 1)
@@ -131,7 +131,7 @@ class EncoderHead(nn.Module):
         return self.encoder.embed(x, mask)
 
 
-class Mapping(nn.Module):
+class ConceptMapping(nn.Module):
     """embedding (B, E), latent (B, Z), style (B, S) -> w (B, w_dim): the generator's memory and mixing, for the CPU."""
 
     def __init__(self, generator: Generator) -> None:

@@ -22,8 +22,8 @@ from export.artefact import Artefact, Feed, Reference
 from export.calibration import measure_ranges, tensorrt_cache
 from export.device_modules import (
     STREAM_DELAY,
+    ConceptMapping,
     EncoderHead,
-    Mapping,
     SpeechToPictureGraph,
     Synthesis,
     TrunkChunk,
@@ -193,7 +193,7 @@ class GraphSet:
         for precision in self.settings.precisions:
             if precision == "int8":
                 continue  # the log-mel and the memory stay float; whoever wants integers takes the parts
-            small = {"fp16": to_fp16, "int8-weights": compress_weights}.get(precision, lambda same: same)(graph)
+            small = graph if precision == "fp32" else to_fp16(graph) if precision == "fp16" else compress_weights(graph)
             made.append(self._fused_artefact("onnx", precision, small.SerializeToString()))
         return made or [self._fused_artefact("onnx", "int8-weights", compress_weights(graph).SerializeToString())]
 
@@ -276,7 +276,7 @@ class GraphSet:
             parts.append(self._artefact("head", "litert", "int8-weights", small(head), self._head_reference()))
         parts.append(self._integer_synthesis())
         self.say("mapping to TFLite")
-        mapping = tflite_graphs.tflite_graph(Mapping(self.generator), self._condition_example(1))
+        mapping = tflite_graphs.tflite_graph(ConceptMapping(self.generator), self._condition_example(1))
         parts.append(self._artefact("mapping", "litert", "int8-weights", small(mapping), self._mapping_reference()))
         return parts
 
@@ -432,7 +432,7 @@ class GraphSet:
     @cache  # noqa: B019
     def _mapping_reference(self) -> Reference:
         feeds = self.material.compared_conditions
-        return Reference("values", feeds, reference(double(Mapping(self.generator)), feeds, MAPPING_INPUTS))
+        return Reference("values", feeds, reference(double(ConceptMapping(self.generator)), feeds, MAPPING_INPUTS))
 
     def _synthesis_reference(self, channels_last: bool) -> Reference:
         feeds = [{"w": w} for w in self._mapping_reference().outputs]
@@ -443,7 +443,7 @@ class GraphSet:
     def training_w(self) -> np.ndarray:
         """(N, w_dim) of the training conditions: what a synthesis is calibrated on."""
         with torch.inference_mode():
-            mapping = Mapping(self.generator).eval()
+            mapping = ConceptMapping(self.generator).eval()
             feeds = self.material.training_conditions
             return np.concatenate(
                 [mapping(*(torch.from_numpy(feed[name]) for name in MAPPING_INPUTS)).numpy() for feed in feeds]

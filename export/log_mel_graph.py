@@ -20,6 +20,9 @@ class LogMelGraph(nn.Module):
     deviation. N is fixed when the graph is made.
     """
 
+    basis: torch.Tensor
+    filters: torch.Tensor
+
     def __init__(self, samples: int) -> None:
         super().__init__()
         self.samples = samples

@@ -8,7 +8,7 @@ quantization-aware training knows linear layers alone, so the fake quantization 
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ def integer_trunk(graphs: "GraphSet") -> TrunkWindow:
 
         known = tune(module, torch.from_numpy(windows), loss, graphs.settings.tuning_steps, 4, graphs.say)
         graphs.tuned_trunk = known  # type: ignore[attr-defined]
-    return known
+    return cast(TrunkWindow, known)
 
 
 def integer_synthesis(graphs: "GraphSet") -> Synthesis:
@@ -74,7 +74,7 @@ def integer_synthesis(graphs: "GraphSet") -> Synthesis:
 
         known = tune(module, w.clone(), loss, graphs.settings.tuning_steps, 8, graphs.say)
         graphs.tuned_synthesis = known  # type: ignore[attr-defined]
-    return known
+    return cast(Synthesis, known)
 
 
 def tune(

@@ -158,7 +158,7 @@ def write_jobs(folder: Path, engine: str, jobs: Sequence[Job]) -> None:
     for number, job in enumerate(jobs):
         graph = f"graph-{number}"
         (folder / graph).write_bytes(job.graph)
-        feeds = []
+        feeds: list[dict] = []
         for place, feed in enumerate(job.feeds):
             feeds.append({})
             for name in job.inputs:

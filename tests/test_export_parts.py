@@ -16,8 +16,8 @@ from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from export.device_modules import (
     LEAD,
     STREAM_DELAY,
+    ConceptMapping,
     EncoderHead,
-    Mapping,
     SpeechToPictureGraph,
     Synthesis,
     TrunkChunk,
@@ -96,7 +96,7 @@ def test_an_encoder_without_trunk_is_not_cut():
 def test_mapping_and_synthesis_are_the_generator(generator):
     embedding = F.normalize(torch.randn(3, 16), dim=1)
     latent, style = torch.randn(3, 8), torch.eye(2)[[0, 1, 0]]
-    w = Mapping(generator).eval()(embedding, latent, style)
+    w = ConceptMapping(generator).eval()(embedding, latent, style)
     assert torch.allclose(Synthesis(generator).eval()(w), generator(embedding, latent, style), atol=1e-5)
 
 

@@ -239,12 +239,13 @@ def _compare(row: dict[str, Any], reference: dict[str, Any]) -> None:
 
 def print_precisions(report: dict[str, Any], console: Any) -> None:
     """The report as a table."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     title = f"{report['clips']} clips, {report['pictures']} pictures; against {report['reference']}"
     table = Table(
-        *("engine", "precision", "bytes", "encoder ms", "generator ms", "R@1", "concept accuracy", "KID x 1000"),
-        *("PSNR, dB", "perceptual distance", "budget"),
+        *(Column(name, no_wrap=True) for name in ("engine", "precision", "bytes")),
+        *("encoder ms", "generator ms", "R@1", "concept accuracy", "KID x 1000", "PSNR, dB", "perceptual distance"),
+        "budget",
         title=title,
         title_justify="left",
     )

@@ -69,6 +69,7 @@ def main(folder):
             }
             for feed in job["feeds"]
         ]
+        result: dict
         try:
             outputs = run((folder / job["graph"]).read_bytes(), job["inputs"], feeds)
         except Exception as error:
