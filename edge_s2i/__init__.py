@@ -37,6 +37,7 @@ def load(
     backend: str | None = None,
     threads: int | None = None,
     tune: bool = False,
+    precision: str | None = None,
 ) -> SpeechToPicture:
     """Loads a bundle and returns a callable that draws what it hears.
 
@@ -45,11 +46,12 @@ def load(
     threads: how many CPU threads one graph may use; None for what was once measured here, or leaves it to the engine.
     tune: where engine and threads are left open and nothing was measured yet, measures for about a second which are
     fastest, and keeps that for the next time (in EDGE_S2I_CACHE, else the user's cache folder).
+    precision: "fp32", "fp16", "int8" or "int8-weights" of a bundle that holds several; None for what export chose.
     Raises BundleError for a missing or damaged bundle and BackendError where no engine can run it.
     """
     from edge_s2i.runtime.speech_to_picture import load_speech_to_picture
 
-    return load_speech_to_picture(path, backend=backend, threads=threads, tune=tune)
+    return load_speech_to_picture(path, backend=backend, threads=threads, tune=tune, precision=precision)
 
 
 def listen(

@@ -92,6 +92,49 @@ class GraphInfo:
             _require(_is_count(value), f"models.*.{name}", "a whole number", self)
 
 
+GRAPH_ROLES = ("encoder", "generator", "speech_to_picture", "trunk", "head", "trunk_stream", "mapping", "synthesis")
+ENGINES = ("onnx", "litert")
+PRECISIONS = ("fp32", "fp16", "int8", "int8-weights")
+
+
+@dataclass(frozen=True)
+class GraphVariant:
+    """One graph file: a whole network, a part of one or both in one, for an engine at a precision.
+
+    role: one of GRAPH_ROLES; precision: int8 computes in integers where it can, int8-weights stores integers and
+    computes in float. frames: log-mel frames of a graph of fixed length, None for any. targets: whom it is for.
+    operators: how many nodes. parity: engine -> what the graph was compared by. milliseconds: of one run on the
+    machine that exported it. shape: numbers that whoever runs a part needs (see edge_s2i.runtime.split_graphs).
+    """
+
+    role: str
+    engine: str
+    precision: str
+    file: str
+    frames: int | None = None
+    targets: tuple[str, ...] = ()
+    operators: int = 0
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    milliseconds: float | None = None
+    shape: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, known in (("role", GRAPH_ROLES), ("engine", ENGINES), ("precision", PRECISIONS)):
+            _require(getattr(self, name) in known, f"variants.*.{name}", f"one of {known}", getattr(self, name))
+        _require(isinstance(self.file, str), "variants.*.file", "a file name", self.file)
+        _require(self.frames is None or _is_count(self.frames), "variants.*.frames", "a whole number", self.frames)
+        for name in ("parity", "shape"):
+            _require(isinstance(getattr(self, name), Mapping), f"variants.*.{name}", "an object", getattr(self, name))
+        object.__setattr__(self, "targets", tuple(self.targets))
+
+    def to_json(self) -> dict[str, Any]:
+        """The variant as it is written to manifest.json; what is not known is left out."""
+        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        content["targets"] = list(self.targets)
+        content["parity"], content["shape"] = dict(self.parity), dict(self.shape)
+        return {name: value for name, value in content.items() if value not in (None, [], {})}
+
+
 @dataclass(frozen=True)
 class FileInfo:
     """Size and SHA-256 of one file beside the manifest."""
@@ -122,6 +165,8 @@ class Manifest:
     confidence: ConfidenceSettings
     encoder: GraphInfo
     generator: GraphInfo
+    variants: tuple[GraphVariant, ...] = ()  # every graph that was exported, those of encoder and generator too
+    choices: Mapping[str, str] = field(default_factory=dict)  # "encoder on onnx" -> which precision, and why
     licences: tuple[Mapping[str, str], ...] = ()
     scores: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -164,6 +209,8 @@ class Manifest:
                 "encoder": _graph_to_json(self.encoder, "macs_3s"),
                 "generator": _graph_to_json(self.generator, "macs"),
             },
+            **({"variants": [variant.to_json() for variant in self.variants]} if self.variants else {}),
+            **({"choices": dict(self.choices)} if self.choices else {}),
             "files": {name: {"sha256": info.sha256, "bytes": info.bytes} for name, info in self.files.items()},
             "licences": [dict(licence) for licence in self.licences],
             "scores": dict(self.scores),
@@ -200,6 +247,9 @@ class Manifest:
                 ),
                 encoder=_graph_from_json(models["encoder"], "macs_3s"),
                 generator=_graph_from_json(models["generator"], "macs"),
+                # Of format 1 too: a reader that does not know them uses the graphs that `models` names.
+                variants=tuple(GraphVariant(**_known(GraphVariant, item)) for item in content.get("variants", ())),
+                choices=content.get("choices", {}),
                 licences=tuple(content["licences"]),
                 scores=content["scores"],
                 training=content.get("training", {}),
@@ -353,6 +403,9 @@ def _check_complete(manifest: Manifest, files: Mapping[str, bytes]) -> None:
         for name in (graph.file, graph.tflite):
             if name is not None and name not in files:
                 raise BundleError(f"the {model}'s graph {name} is not among the bundle's files; make it again")
+    for variant in manifest.variants:
+        if variant.file not in files:
+            raise BundleError(f"the graph {variant.file} is not among the bundle's files; make it again")
     if PROTOTYPES_NAME not in files:
         raise BundleError(f"{PROTOTYPES_NAME} is not among the bundle's files; make it again")
     _prototypes(manifest, files)
@@ -422,6 +475,11 @@ def _graph_from_json(content: Mapping[str, Any], macs_name: str) -> GraphInfo:
         file=content.get("file"),
         tflite=content.get("tflite"),
     )
+
+
+def _known(kind: Any, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that this version knows: a later one may say more of a graph."""
+    return {item.name: content[item.name] for item in fields(kind) if item.name in content}
 
 
 def _is_number(value: Any) -> bool:

@@ -42,12 +42,38 @@ def generator_graph(generator: nn.Module, embedding_dim: int, latent_dim: int, s
     return _export(generator, example, names, ("picture",), {name: {0: batch} for name in names})
 
 
+def head_graph(head: nn.Module, channels: int) -> onnx.ModelProto:
+    """Graph of an EncoderHead: heard (B, C, 1, steps), steps (B,) -> embedding (B, D); B and steps dynamic."""
+    example = (torch.randn(2, channels, 1, 20), torch.tensor([20, 15]))
+    batch, steps = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("steps_heard", min=2, max=4096)
+    return _export(
+        head, example, ("heard", "steps"), ("embedding",), {"heard": {0: batch, 3: steps}, "steps": {0: batch}}
+    )
+
+
+def fixed_graph(
+    module: nn.Module, example: Sequence[torch.Tensor], inputs: Sequence[str], outputs: Sequence[str]
+) -> onnx.ModelProto:
+    """Graph of any module at exactly the sizes of `example`, batch 1 among them: what engine builders and NPUs want."""
+    return _export(module, example, inputs, outputs, None)
+
+
+def batched_graph(
+    module: nn.Module, example: Sequence[torch.Tensor], inputs: Sequence[str], outputs: Sequence[str]
+) -> onnx.ModelProto:
+    """Graph of a module whose inputs share a dynamic first size and have no other; the example's must not be 1."""
+    if any(tensor.shape[0] == 1 for tensor in example):
+        raise ExportError("an example of batch 1 would bake batch 1 into the graph; give 2 or more")
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    return _export(module, example, inputs, outputs, {name: {0: batch} for name in inputs})
+
+
 def _export(
     module: nn.Module,
     example: Sequence[torch.Tensor],
     inputs: Sequence[str],
     outputs: Sequence[str],
-    dynamic: dict[str, dict],
+    dynamic: dict[str, dict] | None,
 ) -> onnx.ModelProto:
     module = module.eval()
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -60,7 +86,7 @@ def _export(
             opset_version=OPSET,
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_shapes=tuple(dynamic[name] for name in inputs),
+            dynamic_shapes=None if dynamic is None else tuple(dynamic[name] for name in inputs),
             verbose=False,
         )
     if program is None:

@@ -14,6 +14,32 @@ from export.onnx_graphs import ExportError
 FP32_TOLERANCE = 1e-4  # largest absolute difference of an uncompressed graph from its torch module
 
 
+class Session:
+    """A graph on ONNX Runtime's CPU, kept for many inputs."""
+
+    def __init__(self, model: onnx.ModelProto, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads
+        self._session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """All outputs on `inputs`."""
+        return self._session.run(None, dict(inputs))
+
+    def outputs(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+        """First outputs on each of `feeds`, joined along the batch."""
+        return np.concatenate([self.run(feed)[0] for feed in feeds])
+
+
+def psnr(pictures: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """(N,) PSNR in dB of pictures (N, ...), each over the range of values that its reference really has."""
+    axes = tuple(range(1, reference.ndim))
+    error = np.square(pictures - reference).mean(axis=axes)
+    span = reference.max(axis=axes) - reference.min(axis=axes)
+    return 10.0 * np.log10(np.square(np.maximum(span, 1e-6)) / np.maximum(error, 1e-12))
+
+
 def run_graph(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """First output of `model` on `inputs`, by ONNX Runtime on the CPU."""
     options = onnxruntime.SessionOptions()

@@ -1,5 +1,7 @@
 """Export: graphs compute what torch computes at sizes the example did not have, and a bundle of them draws."""
 
+import contextlib
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 
 import edge_s2i
 from edge_s2i.audio.constants import MEL_BANDS
+from edge_s2i.cli.main import main
 from edge_s2i.data.pack import Pack
 from edge_s2i.models.generator import Generator, GeneratorConfig, save_generator
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
@@ -18,6 +21,7 @@ from edge_s2i.training.command import train
 from export.command import export_bundle
 from export.onnx_graphs import OPSET, ExportError, encoder_graph, generator_graph
 from export.parity import check_embedding, check_fp32, check_picture
+from export.settings import ExportSettings
 from export.weight_compression import compress_weights
 
 ENCODER = SpeechEncoderConfig(channels=(32, 48), blocks=(1, 1), kernels=(5, 5), heads=2, embedding_dim=32)
@@ -117,7 +121,7 @@ def test_graphs_carry_no_path_of_the_machine(encoder_onnx: onnx.ModelProto, gene
         assert b".py" not in graph.SerializeToString()
 
 
-def test_exported_bundle_draws(fixture_pack: Path, tmp_path: Path) -> None:
+def test_exported_bundle_draws(fixture_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     train(
         "speech",
@@ -139,16 +143,25 @@ def test_exported_bundle_draws(fixture_pack: Path, tmp_path: Path) -> None:
     pack = Pack.open(fixture_pack)
     generator = Generator(replace(GENERATOR, concepts=len(pack.concept_ids)))
     save_generator(run / "picture.safetensors", generator, {"pictures": pack.picture_fingerprint()})
-    bundle = export_bundle(
+    settings = ExportSettings(
         run / "speech.safetensors",
         run / "picture.safetensors",
         fixture_pack,
         tmp_path / "bundle",
-        precision="int8",
+        precisions=("fp32", "int8-weights"),
         name="tiny",
         default_style="noto",
+        calibration_clips=8,
+        ship="fastest",
     )
+    bundle = export_bundle(settings)
     assert bundle.manifest.encoder.parameters > 0
+    assert [(item.role, item.engine) for item in bundle.manifest.variants] == [
+        ("encoder", "onnx"),
+        ("generator", "onnx"),
+    ]
+    assert all(item.parity["onnxruntime"] and item.milliseconds > 0 for item in bundle.manifest.variants)
+    assert "ms on the machine" in bundle.manifest.choices["encoder on onnx"]
     model = edge_s2i.load(tmp_path / "bundle")
     embedding = np.zeros(32, np.float32)
     embedding[0] = 1.0
@@ -164,24 +177,28 @@ def test_exported_bundle_draws(fixture_pack: Path, tmp_path: Path) -> None:
     assert np.abs(drawn - expected.numpy()).mean() < 0.02
     assert np.abs(drawn[0] - drawn[1]).mean() > 0.04
     save_generator(run / "foreign.safetensors", generator, {"pictures": "another"})
+    other = replace(settings, out=tmp_path / "other")
     with pytest.raises(ExportError, match="was not trained on"):
-        export_bundle(
-            run / "speech.safetensors",
-            run / "foreign.safetensors",
-            fixture_pack,
-            tmp_path / "other",
-            precision="int8",
-            name="tiny",
-            default_style="noto",
-        )
+        export_bundle(replace(other, picture=run / "foreign.safetensors"))
     with pytest.raises(ExportError, match="style 'oil' is unknown"):
-        export_bundle(
-            run / "speech.safetensors",
-            run / "picture.safetensors",
-            fixture_pack,
-            tmp_path / "other",
-            precision="int8",
-            name="tiny",
-            default_style="oil",
-        )
+        export_bundle(replace(other, default_style="oil"))
+    _a_wrong_graph_leaves_nothing(other, monkeypatch)
     assert not (tmp_path / "other").exists()
+
+
+def _a_wrong_graph_leaves_nothing(settings: ExportSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's exit code, one line and no bundle, where a graph computes something else than torch."""
+
+    def wrong(encoder: torch.nn.Module) -> onnx.ModelProto:
+        graph = encoder_graph(encoder)
+        tensor = max(graph.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+        tensor.raw_data = (np.frombuffer(tensor.raw_data, np.float32) * 1.05).astype(np.float32).tobytes()
+        return graph
+
+    monkeypatch.setattr("export.graph_set.encoder_graph", wrong)
+    arguments = ["--speech", settings.speech, "--picture", settings.picture, "--data", settings.data]
+    arguments += ["-o", settings.out, "--precision", "fp32", "--default-style", "noto"]
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors):
+        assert main(["export", *map(str, arguments)]) == 2
+    assert "encoder.fp32.onnx fails on onnxruntime" in errors.getvalue()

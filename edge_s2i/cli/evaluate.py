@@ -202,6 +202,33 @@ def encoders(
     (console if console.is_terminal else Console(width=200)).print(table)
 
 
+@app.command()
+def precisions(
+    data: Data,
+    bundle: BundlePath = None,
+    split: Annotated[list[str] | None, typer.Option(help="Split of held-out speech; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=2, help="Clips of all splits together.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed measures the same.")] = 0,
+    pictures: Annotated[
+        bool, typer.Option(help="Draw pictures and have them named by a classifier; needs the train extra.")
+    ] = True,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for features of real pictures; beside the pack if not given.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads that a network may use.")] = 1,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the precisions that a bundle holds with its float one: bytes, milliseconds, R@1, pictures, KID."""
+    _check_out(out)
+    from edge_s2i.evaluation.precisions import PrecisionSettings, evaluate_precisions, print_precisions
+
+    settings = PrecisionSettings(tuple(dict.fromkeys(split or ())), limit, seed, pictures, threads)
+    with _Progress() as progress:
+        report = evaluate_precisions(bundle, data, settings, cache, progress.track)
+    _show(report, print_precisions, out, as_json)
+
+
 def _plain(report: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {split: {name: vars(interval) for name, interval in cuts.items()} for split, cuts in report.items()}
 

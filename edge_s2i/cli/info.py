@@ -56,6 +56,8 @@ def describe(bundle: Bundle) -> dict[str, Any]:
             "threshold": manifest.confidence.threshold,
             "min_level_db": manifest.confidence.min_level_db,
         },
+        "graphs": dict(manifest.choices),
+        "variants": [variant.to_json() for variant in manifest.variants],
         "scores": dict(manifest.scores),
         "licences": [dict(licence) for licence in manifest.licences],
         "training": dict(manifest.training),
@@ -79,10 +81,23 @@ def _show(content: Mapping[str, Any]) -> None:
     table.add_row("languages", ", ".join(content["languages"]))
     styles = [f"{name} (default)" if name == content["default_style"] else name for name in content["styles"]]
     table.add_row("styles", ", ".join(styles))
+    for model, why in content["graphs"].items():
+        table.add_row(model, why)
     concepts = content["concepts"]
     shown = [content["captions"].get(concept, concept) for concept in concepts[:8]]
     table.add_row("concepts", f"{len(concepts):,}: {', '.join(shown)}{' ...' if len(concepts) > 8 else ''}")
     console.print(table)
+    if len(content["variants"]) > 2:
+        graphs = Table("file", "precision", "bytes", "operators", "ms", title="graphs", title_justify="left")
+        for variant in content["variants"]:
+            graphs.add_row(
+                variant["file"],
+                variant["precision"],
+                f"{content['bytes'][variant['file']]:,}",
+                str(variant.get("operators", "")),
+                f"{variant['milliseconds']:.2f}" if "milliseconds" in variant else "",
+            )
+        console.print(graphs)
     if content["scores"]:
         scores = Table("measured", "value", title="scores", title_justify="left")
         for name, value in _flatten(content["scores"]):

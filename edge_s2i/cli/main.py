@@ -63,7 +63,7 @@ def _train(context: typer.Context) -> None:
 
 @app.command("export", context_settings=_UNTOUCHED, help="Make a bundle of trained weights. (export extra)")
 def _export(context: typer.Context) -> None:
-    _single("edge_s2i.cli.export", "export")(args=context.args, prog_name="edge-s2i export")
+    _load("edge_s2i.cli.export", "app")(args=context.args, prog_name="edge-s2i export")
 
 
 @app.command("bridge", context_settings=_UNTOUCHED, help="Draw for a microcontroller's panel. (bridge extra)")
@@ -88,12 +88,6 @@ def _web(context: typer.Context) -> None:
 
 def _load(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
-
-
-def _single(module: str, name: str) -> typer.Typer:
-    command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    command.command()(_load(module, name))
-    return command
 
 
 def main(arguments: list[str] | None = None) -> int:

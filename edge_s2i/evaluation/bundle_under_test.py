@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -32,10 +33,17 @@ class Heard:
 class BundleUnderTest:
     """A loaded bundle; raises BundleError or BackendError where it cannot be used."""
 
-    def __init__(self, path: Path | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        threads: int | None = None,
+        backend: str | None = None,
+        precision: str | None = None,
+    ) -> None:
+        """backend, precision: as `load_speech_to_picture` takes them; what a device would run if not given."""
         self.bundle = read_bundle(path)
         self.manifest = self.bundle.manifest
-        self._speech_to_picture = load_speech_to_picture(path, threads=threads)
+        self._speech_to_picture = load_speech_to_picture(path, backend=backend, threads=threads, precision=precision)
 
     @cached_property
     def prototypes(self) -> np.ndarray:
@@ -78,6 +86,14 @@ class BundleUnderTest:
             np.array(understood, bool),
             refusals,
         )
+
+    def time_once(self, features: np.ndarray) -> dict[str, float]:
+        """Milliseconds of both networks on one normalized log-mel (MEL_BANDS, T)."""
+        start = perf_counter()
+        embedding = self._speech_to_picture.embed(features)
+        middle = perf_counter()
+        self._speech_to_picture.paint(embedding)
+        return {"encoder": 1000.0 * (middle - start), "generator": 1000.0 * (perf_counter() - middle)}
 
     def nearest(self, embeddings: np.ndarray) -> list[str]:
         """The concept nearest to each of (N, D) embeddings; empty for rows of zeros, which nothing was embedded in."""

