@@ -205,6 +205,15 @@ def test_larger_generator_grows_from_a_smaller_one(tmp_path: Path) -> None:
     assert all(name.startswith("levels.32.") for name in fresh if name.startswith("levels."))
 
 
+def test_gates_and_blend_start_silent_where_the_weights_lack_them() -> None:
+    plain = Generator(SMALL).eval()
+    grown = Generator(replace(SMALL, gates=True, blend=True)).eval()
+    fresh = grown.grow_from(plain)
+    assert {name.split(".")[1] for name in fresh} == {"gate_style", "gate_latent", "from_embedding"}
+    with torch.no_grad():
+        torch.testing.assert_close(grown(*inputs(SMALL, 3)), plain(*inputs(SMALL, 3)))
+
+
 def test_growing_from_another_family_is_refused() -> None:
     large = Generator(replace(SMALL, image_size=64))
     with pytest.raises(TrainingError, match="styles"):

@@ -25,6 +25,7 @@ from edge_s2i.errors import TrainingError
 
 START_SIZE = 4  # px, the trunk's first level
 RGB_BLOCK = 2  # px, side of the block that depth-to-space makes of one trunk pixel
+_OPTIONAL_PATHS = ("mapping.gate_", "mapping.from_embedding.")
 VALUE_GAIN = 32.0  # the memory reads its values this much larger than they are stored; see ConceptMemory
 
 
@@ -305,7 +306,12 @@ class Generator(nn.Module):
                 raise TrainingError(f"cannot start from the smaller generator: {name} differs in shape or is missing")
             taken[name] = value
         self.load_state_dict(taken, strict=False)
-        return [name for name in own if name not in taken]
+        fresh = [name for name in own if name not in taken]
+        with torch.no_grad():  # a path that the smaller one lacks starts silent: what it drew is drawn still
+            for name in fresh:
+                if name.startswith(_OPTIONAL_PATHS):
+                    self.get_parameter(name).zero_()
+        return fresh
 
 
 def save_generator(path: Path, generator: Generator, metadata: dict[str, str] | None = None) -> None:
