@@ -102,7 +102,7 @@ def ablation(
     from edge_s2i.training.ablation import AblationSettings, as_markdown, run_ablation
 
     more = tuple(f"--{value}" for value in setting or ())
-    settings = AblationSettings(steps, tuple(only or ()), speech, embeddings, more, threads)
+    settings = AblationSettings(steps, tuple(only or ()), speech, embeddings, more, threads=threads)
     print(as_markdown(run_ablation(data, out, settings, cache), steps), end="")
 
 
