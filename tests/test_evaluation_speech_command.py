@@ -157,7 +157,7 @@ def test_impossible_settings_are_refused(wrong, named):
 
 def test_command_prints_json_alone_and_writes_report_and_plots(tiny_bundle, tiny_pack, tmp_path, capsys, monkeypatch):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr("edge_s2i.evaluation.plots._DPI", 40)
+    monkeypatch.setattr("edge_s2i.evaluation.figures._DPI", 40)
     arguments = ["--bundle", str(tiny_bundle), "--data", str(tiny_pack), "--split", "human-en", "--limit", "2"]
     out, plots = tmp_path / "report.json", tmp_path / "plots"
     assert (

@@ -66,6 +66,47 @@ def test_every_input_matters_and_neighbours_do_not() -> None:
         assert (other - picture).abs().mean() > 1e-3
 
 
+def test_gates_let_a_style_read_another_part_of_what_is_remembered() -> None:
+    """Added alone, a style moves two concepts' w alike; scaled, it moves each its own way."""
+
+    def moved(config: GeneratorConfig) -> torch.Tensor:
+        torch.manual_seed(0)
+        mapping = Generator(replace(config, mapping_layers=1)).mapping
+        mapping.memory.place_keys(F.normalize(torch.eye(5, 64), dim=1))
+        mapping.hidden = torch.nn.ModuleList()
+        embedding, latent = torch.eye(5, 64)[:2], torch.zeros(2, SMALL.latent_dim)
+        with torch.no_grad():
+            first, second = (mapping(embedding, latent, torch.eye(3)[[style, style]]) for style in (0, 1))
+        return second - first
+
+    added, gated = moved(SMALL), moved(replace(SMALL, gates=True))
+    torch.testing.assert_close(added[0], added[1], atol=1e-4, rtol=1e-4)
+    assert (gated[0] - gated[1]).abs().mean() > 0.1
+
+
+def test_blend_carries_the_embedding_past_the_memory() -> None:
+    generator = Generator(replace(SMALL, blend=True)).eval()
+    memory = generator.mapping.memory
+    memory.place_keys(F.normalize(torch.eye(5, 64), dim=1))
+    latent, style = torch.zeros(2, SMALL.latent_dim), torch.eye(3)[[0, 0]]
+    near = F.normalize(torch.eye(5, 64)[[0, 0]] + torch.tensor([[0.0], [0.3]]) * torch.eye(64)[[9, 9]], dim=1)
+    with torch.no_grad():
+        assert torch.allclose(memory(near, latent)[0], memory(near, latent)[1], atol=1e-3)  # one slot for both
+        first, second = generator.mapping(near, latent, style)
+    assert (first - second).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize("change", [{"gates": True}, {"blend": True}, {"gates": True, "blend": True}], ids=str)
+def test_gates_and_blend_learn_and_come_back(change: dict, tmp_path: Path) -> None:
+    config = replace(SMALL, **change)
+    generator = Generator(config).train()
+    generator(*inputs(config, 4)).square().sum().backward()
+    missing = [name for name, value in generator.named_parameters() if value.grad is None or not value.grad.any()]
+    assert missing == ["mapping.memory.keys.weight", "mapping.memory.wander.weight"]
+    save_generator(tmp_path / "g.safetensors", generator)
+    assert load_generator(tmp_path / "g.safetensors").config == config
+
+
 def test_memory_answers_with_the_slot_whose_key_it_heard_and_mixes_in_doubt() -> None:
     memory = Generator(SMALL).mapping.memory
     keys = F.normalize(torch.randn(5, 64, generator=torch.Generator().manual_seed(1)), dim=1)
@@ -162,6 +203,15 @@ def test_larger_generator_grows_from_a_smaller_one(tmp_path: Path) -> None:
     fresh = Generator(large.config).grow_from(small)
     assert {name.split(".")[0] for name in fresh} == {"levels", "to_rgb", "rgb_filter"}
     assert all(name.startswith("levels.32.") for name in fresh if name.startswith("levels."))
+
+
+def test_gates_and_blend_start_silent_where_the_weights_lack_them() -> None:
+    plain = Generator(SMALL).eval()
+    grown = Generator(replace(SMALL, gates=True, blend=True)).eval()
+    fresh = grown.grow_from(plain)
+    assert {name.split(".")[1] for name in fresh} == {"gate_style", "gate_latent", "from_embedding"}
+    with torch.no_grad():
+        torch.testing.assert_close(grown(*inputs(SMALL, 3)), plain(*inputs(SMALL, 3)))
 
 
 def test_growing_from_another_family_is_refused() -> None:

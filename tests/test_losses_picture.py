@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from edge_s2i.errors import TrainingError
-from edge_s2i.losses.adversarial import adversarial_losses, r1_penalty
+from edge_s2i.losses.adversarial import adversarial_loss, gradient_penalty
 from edge_s2i.losses.contrastive_picture import contrastive_picture_loss
 from edge_s2i.losses.perceptual import FeatureDistance, multiscale_l1
 
@@ -17,29 +17,53 @@ def maps(*values: float) -> list[torch.Tensor]:
 
 
 def test_hinge_by_hand() -> None:
-    discriminator, generator = adversarial_losses("hinge")
+    game = adversarial_loss("hinge")
     # Scale one: relu(1 - 0.5) + relu(1 - 3) = 0.5; scale two: relu(1 - 2) + relu(1 + 1) = 2.
-    assert discriminator(maps(0.5, 2.0), maps(-3.0, 1.0)).item() == pytest.approx(1.25)
-    assert generator(maps(-3.0, 1.0)).item() == pytest.approx(1.0)
+    assert game.discriminator(maps(0.5, 2.0), maps(-3.0, 1.0)).item() == pytest.approx(1.25)
+    assert game.generator(maps(9.0, 9.0), maps(-3.0, 1.0)).item() == pytest.approx(1.0)
 
 
 def test_nonsaturating_by_hand() -> None:
-    discriminator, generator = adversarial_losses("non-saturating")
-    assert discriminator(maps(0.0), maps(0.0)).item() == pytest.approx(2 * math.log(2))
-    assert generator(maps(0.0)).item() == pytest.approx(math.log(2))
-    assert generator(maps(5.0)) < generator(maps(-5.0))
+    game = adversarial_loss("non-saturating")
+    assert game.discriminator(maps(0.0), maps(0.0)).item() == pytest.approx(2 * math.log(2))
+    assert game.generator(maps(9.0), maps(0.0)).item() == pytest.approx(math.log(2))
+    assert game.generator(maps(9.0), maps(5.0)) < game.generator(maps(9.0), maps(-5.0))
+
+
+def test_relativistic_compares_pairs_by_hand() -> None:
+    game = adversarial_loss("relativistic")
+    # log(1 + exp(fake - real)) of the differences -2 and 1.
+    expected = (math.log1p(math.exp(-2.0)) + math.log1p(math.exp(1.0))) / 2
+    assert game.discriminator(maps(3.0, 0.0), maps(1.0, 1.0)).item() == pytest.approx(expected)
+    opposite = (math.log1p(math.exp(2.0)) + math.log1p(math.exp(-1.0))) / 2
+    assert game.generator(maps(3.0, 0.0), maps(1.0, 1.0)).item() == pytest.approx(opposite)
+    shifted = game.discriminator(maps(13.0, 10.0), maps(11.0, 11.0))  # only differences count
+    assert shifted.item() == pytest.approx(expected)
+    assert game.paired
+
+
+@pytest.mark.parametrize("name", ["hinge", "non-saturating", "relativistic"])
+def test_gradients_pull_real_logits_up_and_fake_ones_towards_the_players_side(name: str) -> None:
+    game = adversarial_loss(name)
+    real, fake = torch.zeros(3, 1, 2, 2, requires_grad=True), torch.zeros(3, 1, 2, 2, requires_grad=True)
+    game.discriminator([real], [fake]).backward()
+    assert (real.grad < 0).all()  # descending raises real logits
+    assert (fake.grad > 0).all()
+    fake.grad = None
+    game.generator([real.detach()], [fake]).backward()
+    assert (fake.grad < 0).all()
 
 
 def test_unknown_adversarial_loss_is_refused() -> None:
-    with pytest.raises(TrainingError, match=r"hinge, non-saturating"):
-        adversarial_losses("wasserstein")
+    with pytest.raises(TrainingError, match=r"hinge, non-saturating, relativistic"):
+        adversarial_loss("wasserstein")
 
 
-def test_r1_is_the_squared_gradient() -> None:
+def test_gradient_penalty_is_the_squared_gradient() -> None:
     feature = torch.ones(2, 3, 1, 1, requires_grad=True)
     weight = torch.tensor([1.0, 2.0, 2.0], requires_grad=True)
     logits = (feature * weight[None, :, None, None]).sum(1, keepdim=True)
-    penalty = r1_penalty([logits], [feature])
+    penalty = gradient_penalty([logits], [feature])
     assert penalty.item() == pytest.approx(9.0)  # 1 + 4 + 4 for each picture
     penalty.backward()
     assert weight.grad.tolist() == pytest.approx([2.0, 4.0, 4.0])

@@ -110,6 +110,21 @@ def test_a_share_of_examples_does_not_tell_its_style(pack: Path, tmp_path: Path)
     assert 0.44 < float(style[:, 0].mean()) < 0.56
 
 
+@pytest.mark.parametrize("shows_all", [False, True])
+def test_an_untold_style_shows_the_first_picture_or_any(pack: Path, tmp_path: Path, shows_all: bool) -> None:
+    corpus = PictureCorpus.load(Pack.open(pack), 32)
+    cache = EmbeddingCache.load(write_embeddings(tmp_path / "e"))
+    examples = PictureExamples(
+        corpus, *cache.of_split("train"), cache.prototypes, 0.0, latent_dim=8, any_style=1.0, any_shows_all=shows_all
+    )
+    batch = examples.draw(300, step_generator(0, 0, 0))
+    shown = {
+        concept: len({picture.numpy().tobytes() for picture in batch["picture"][batch["concept"] == concept]})
+        for concept in batch["concept"].unique().tolist()
+    }
+    assert set(shown.values()) == ({3} if shows_all else {1})  # of each concept's four pictures one is for tests
+
+
 def test_pull_moves_embeddings_towards_their_concepts_prototype(pack: Path, tmp_path: Path) -> None:
     corpus = PictureCorpus.load(Pack.open(pack), 32)
     cache = EmbeddingCache.load(write_embeddings(tmp_path / "e"))

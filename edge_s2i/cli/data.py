@@ -28,6 +28,10 @@ Languages = Annotated[str | None, typer.Option(help="Languages of the speech, se
 Sets = Annotated[str, typer.Option(help="Emoji sets, separated by commas.")]
 Symbols = Annotated[bool, typer.Option(help="Also the emoji of the symbols group.")]
 Variants = Annotated[bool, typer.Option(help="Also gendered, family and right-facing emoji.")]
+SkinTones = Annotated[
+    bool,
+    typer.Option(help="Also people x roles x skin tones, a fifth of the combinations held out of training."),
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")]
 DEFAULT_SETS = "noto,twemoji,openmoji,fluent-emoji-flat"
 
@@ -55,6 +59,7 @@ def pictures(
     sets: Sets = DEFAULT_SETS,
     include_symbols: Symbols = False,
     include_variants: Variants = False,
+    skin_tones: SkinTones = False,
     jobs: Jobs = 1,
 ) -> None:
     """Emoji pictures of several sets, from npm's @iconify-json packages and emojibase-data."""
@@ -71,6 +76,7 @@ def pictures(
         sets=tuple(sets.split(",")),
         include_symbols=include_symbols,
         include_variants=include_variants,
+        skin_tones=skin_tones,
     )
 
 
@@ -87,6 +93,7 @@ def everything(
     sets: Sets = DEFAULT_SETS,
     include_symbols: Symbols = False,
     include_variants: Variants = False,
+    skin_tones: SkinTones = False,
     jobs: Jobs = 1,
 ) -> None:
     """Stamps, emoji, words that volunteers say, and synthetic voices for every caption and label."""
@@ -104,6 +111,7 @@ def everything(
         sets=tuple(sets.split(",")),
         include_symbols=include_symbols,
         include_variants=include_variants,
+        skin_tones=skin_tones,
     )
 
 

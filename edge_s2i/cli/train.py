@@ -1,4 +1,4 @@
-"""`edge-s2i train speech|picture`: hands everything after the stage to LightningCLI; `average` and `embed` are ours."""
+"""`edge-s2i train speech|picture`: hands everything after the stage to LightningCLI; the other commands are ours."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ USAGE = """\
 Usage: edge-s2i train speech|picture [OPTIONS]
        edge-s2i train average FIRST SECOND [--share 0.5] -o FILE
        edge-s2i train embed SPEECH --data PACK -o FILE
+       edge-s2i train report RUN [-o FILE]
+       edge-s2i train ablation --data PACK -o DIR [--steps 400]
 
   speech   trains the speech encoder and the space it shares with pictures
   picture  trains the generator, beside the speech stage or on its embeddings
   average  the mean of two speech.safetensors, of a run and of one that started from it
   embed    where a speech.safetensors puts every clip of a pack, for --model.distill_from and --data.embeddings
+  report   one HTML page of a run folder: plots, scores, sample sheets, configuration
+  ablation trains the picture stage's losses on one short budget each, and prints a table
 
 Options of the stages are those of LightningCLI over the stage's committed configuration:
   --print_config            show the whole configuration and stop
@@ -69,4 +73,42 @@ def embed(
     print(f"wrote {embed_pack(speech, data, out)}")
 
 
-_OURS: dict[str, Callable[..., None]] = {"average": average, "embed": embed}
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run of either stage.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write, else RUN/report.html.")] = None,
+) -> None:
+    """One HTML page of a run: losses, rates, gradient norms, validation, images seen, sample sheets, configuration."""
+    from edge_s2i.training.run_report import write_run_report
+
+    print(f"wrote {write_run_report(run, out)}")
+
+
+def ablation(
+    data: Annotated[Path, typer.Option(help="The data pack to train on.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the runs; scored ones in it are not run again.")],
+    steps: Annotated[int, typer.Option(help="Steps of each run; the adversary joins at half of them.")] = 400,
+    only: Annotated[list[str] | None, typer.Option(help="Variant to run; may be repeated. All if not given.")] = None,
+    speech: Annotated[Path | None, typer.Option(help="speech.safetensors, for the contrastive variant.")] = None,
+    embeddings: Annotated[Path | None, typer.Option(help="The speech stage's embeddings.safetensors.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(help="name=value for every run, as `train picture` takes it; may be repeated.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for features of real pictures; beside the pack if not given.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of the judging network.")] = None,
+) -> None:
+    """Compare the picture stage's losses: every variant of configs/picture-ablation.yaml, trained and scored alike."""
+    from edge_s2i.training.ablation import AblationSettings, as_markdown, run_ablation
+
+    more = tuple(f"--{value}" for value in setting or ())
+    settings = AblationSettings(steps, tuple(only or ()), speech, embeddings, more, threads=threads)
+    print(as_markdown(run_ablation(data, out, settings, cache), steps), end="")
+
+
+_OURS: dict[str, Callable[..., None]] = {
+    "average": average,
+    "embed": embed,
+    "report": report,
+    "ablation": ablation,
+}

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from edge_s2i.data import emoji, fetching, ktuberling, ready_voices, stamps
+from edge_s2i.data.combinations import read_combinations
 from edge_s2i.data.planning import (
     CAPTION_LANGUAGES,
     VOICES_PER_TEXT,
     ClipPlanner,
     Inventory,
     OtherWordsPlanner,
+    add_combinations,
     add_emoji,
     add_stamps,
     names_of_sets,
@@ -48,6 +50,7 @@ class BuildOptions:
     sets: tuple[str, ...] = emoji.DEFAULT_SETS
     include_symbols: bool = False
     include_variants: bool = False
+    skin_tones: bool = False
     jobs: int = 1
     shard_size: int = SHARD_SIZE
 
@@ -95,7 +98,7 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
     require_renderer(inventory.pictures)
     prepare_folder(options.out)  # nothing that was given is wrong: an earlier pack may go
 
-    results = _make(options, "pictures", with_splits(inventory.pictures), {}, progress)
+    results = _make(options, "pictures", with_splits(inventory.pictures, inventory.held_out), {}, progress)
     training: dict[str, list[str]] = {}
     for record in _records(results):
         keys = training.setdefault(record["concept"], [])
@@ -135,6 +138,7 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
                 "caption": concept.caption,
                 "captions": concept.named_captions(),
                 "sources": sorted(concept.sources),
+                **({"factors": concept.factors} if concept.factors else {}),
             }
             for concept in inventory.concepts.values()
             if concept.id in training
@@ -190,6 +194,8 @@ def _add_emoji(inventory: Inventory, options: BuildOptions, progress: Progress) 
     )
     sets = [emoji.read_icon_set(name, archive, names) for name, archive in archives.items()]
     add_emoji(inventory, emoji.read_emoji(named, options.include_symbols, options.include_variants), sets)
+    if options.skin_tones:
+        add_combinations(inventory, read_combinations(named), sets)
     progress("reading emoji", 1, 1)
     version = emoji.EMOJIBASE[1]
     return [

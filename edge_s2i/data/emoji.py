@@ -76,7 +76,7 @@ def read_emoji(archive: Path, include_symbols: bool = False, include_variants: b
     Left out: flags, components, regional letters, keycaps; by default also the symbols group, the `man` and
     `woman` forms of what has a neutral form, the families and couples by sex, and the right-facing twins.
     """
-    entries = _read_json(archive, "package/en/data.json")
+    entries = read_entries(archive)
     entries = [
         entry
         for entry in entries
@@ -96,6 +96,11 @@ def read_emoji(archive: Path, include_symbols: bool = False, include_variants: b
         tags = named.get(code, ()) if entry["group"] in _NAMED_BY_TAGS else ()
         emoji.append(Emoji(entry["label"], code, elsewhere, tuple(tags)))
     return sorted(emoji, key=lambda one: one.code)
+
+
+def read_entries(archive: Path) -> list[dict[str, Any]]:
+    """What emojibase says of every emoji, in English."""
+    return _read_json(archive, "package/en/data.json")
 
 
 def _labels(archive: Path, language: str) -> dict[str, str]:

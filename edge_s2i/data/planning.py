@@ -3,13 +3,14 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_s2i.data import emoji, ktuberling, splits, stamps
 from edge_s2i.data.captions import concept_id, normalized, spoken_text
-from edge_s2i.data.emoji import Emoji, IconSet
+from edge_s2i.data.combinations import UNSEEN, Combination
+from edge_s2i.data.emoji import Emoji, Icon, IconSet
 from edge_s2i.data.hashing import draw, pick, short_hash
 from edge_s2i.data.ktuberling import SpokenWord
 from edge_s2i.data.phrasing import phrased
@@ -44,6 +45,7 @@ class Inventory:
     pictures: list[Picture] = field(default_factory=list)
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)  # with the concept's id
     second_names: set[tuple[str, str, str]] = field(default_factory=set)  # (concept, language, text) of tags and labels
+    held_out: set[str] = field(default_factory=set)  # concepts that training neither sees nor hears
 
     def concept(self, caption: str, source: str) -> Concept:
         """The concept that `caption` names, made if new."""
@@ -98,27 +100,59 @@ def add_emoji(inventory: Inventory, found: Iterable[Emoji], sets: Sequence[IconS
                 concept.add_caption(language, name)
                 inventory.second_names.add((concept.id, language, spoken_text(name)))
         for icons, icon in drawn:
-            inventory.pictures.append(
-                Picture(
-                    f"{icons.name}-{one.code}",
-                    concept.id,
-                    icons.name,
-                    f"@iconify-json/{icons.name}",
-                    icons.licence,
-                    icon.svg,
-                    mirrored=icon.mirrored,
-                    quarter_turns=icon.quarter_turns,
-                )
-            )
+            inventory.pictures.append(_icon_picture(icons, icon, one.code, concept.id))
 
 
-def with_splits(pictures: Sequence[Picture]) -> list[Picture]:
-    """The pictures in the pack's order (by hash, so that every shard is a mixture), with their splits."""
+def add_combinations(inventory: Inventory, found: Iterable[Combination], sets: Sequence[IconSet]) -> None:
+    """Concepts that know what they are made of; one that the inventory has already gains its parts alone.
+
+    Their labels are longer than other concepts' may be: each part of them is a word or two.
+    """
+    drawn_before = {picture.key for picture in inventory.pictures}
+    for one in found:
+        drawn = [(icons, icons.icons[one.code]) for icons in sets if one.code in icons.icons]
+        if not drawn:
+            continue
+        concept = inventory.concept(one.label, "emoji")
+        concept.factors.update(one.factors)
+        if one.held_out:
+            inventory.held_out.add(concept.id)
+        for icons, icon in drawn:
+            picture = _icon_picture(icons, icon, one.code, concept.id)
+            if picture.key not in drawn_before:
+                inventory.pictures.append(picture)
+
+
+def _icon_picture(icons: IconSet, icon: Icon, code: str, concept: str) -> Picture:
+    return Picture(
+        f"{icons.name}-{code}",
+        concept,
+        icons.name,
+        f"@iconify-json/{icons.name}",
+        icons.licence,
+        icon.svg,
+        mirrored=icon.mirrored,
+        quarter_turns=icon.quarter_turns,
+    )
+
+
+def with_splits(pictures: Sequence[Picture], held_out: Container[str] = ()) -> list[Picture]:
+    """The pictures in the pack's order (by hash, so that every shard is a mixture), with their splits.
+
+    held_out: concepts that training shall not see.
+    """
     counts: dict[str, int] = {}
     for picture in pictures:
         counts[picture.concept] = counts.get(picture.concept, 0) + 1
     split = [
-        Picture(**{**vars(picture), "split": splits.picture_split(picture.key, counts[picture.concept])})
+        Picture(
+            **{
+                **vars(picture),
+                "split": UNSEEN
+                if picture.concept in held_out
+                else splits.picture_split(picture.key, counts[picture.concept]),
+            }
+        )
         for picture in pictures
     ]
     return sorted(split, key=lambda picture: (draw("order", picture.key), picture.key))
@@ -163,7 +197,7 @@ class ClipPlanner:
                         language=language,
                         speaker=f"human-{language}",
                         engine="human",
-                        split=splits.human_split(language, name, self.held_out_language),
+                        split=self._split(concept, splits.human_split(language, name, self.held_out_language)),
                         source=source,
                         licence=stamps.LICENCE,
                         picture=own if own in self.pictures[concept] else self._picture(concept, path.name),
@@ -198,7 +232,9 @@ class ClipPlanner:
                     language=one.language,
                     speaker=f"human-{one.language}-ktuberling",
                     engine="human",
-                    split=splits.human_split(one.language, f"ktuberling/{concept}", self.held_out_language),
+                    split=self._split(
+                        concept, splits.human_split(one.language, f"ktuberling/{concept}", self.held_out_language)
+                    ),
                     source=source,
                     licence=ktuberling.LICENCE,
                     picture=self._picture(concept, source, one.name),
@@ -233,7 +269,7 @@ class ClipPlanner:
                     language=clip.language,
                     speaker=speaker,
                     engine=clip.engine,
-                    split=splits.voice_split(speaker),
+                    split=self._split(id_, splits.voice_split(speaker)),
                     source=source,
                     licence=clip.licence,
                     picture=self._picture(id_, speaker, clip.text),
@@ -283,13 +319,17 @@ class ClipPlanner:
                 language=language,
                 speaker=casting.speaker,
                 engine=engine,
-                split=splits.voice_split(casting.speaker, casting.timbre),
+                split=self._split(concept, splits.voice_split(casting.speaker, casting.timbre)),
                 source=engine,
                 licence=ENGINES[engine].licence,
                 picture=self._picture(concept, casting.speaker, text),
                 voice=casting.voice,
             )
         )
+
+    def _split(self, concept: str, split: str) -> str:
+        """Whoever says a combination that training does without, it is not for training."""
+        return UNSEEN if concept in self.inventory.held_out else split
 
     def _picture(self, concept: str, *parts: object) -> str | None:
         keys = self.pictures[concept]

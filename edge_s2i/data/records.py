@@ -80,12 +80,16 @@ class Clip:
 
 @dataclass
 class Concept:
-    """What is said and shown; `captions` maps a language to the ways the concept is named in it."""
+    """What is said and shown; `captions` maps a language to the ways the concept is named in it.
+
+    factors: what it is made of, by part, where it is one of a family of combinations.
+    """
 
     id: str
     caption: str
     captions: dict[str, list[str]] = field(default_factory=dict)
     sources: set[str] = field(default_factory=set)
+    factors: dict[str, str] = field(default_factory=dict)
 
     def named_captions(self) -> dict[str, list[str]]:
         """The captions of the languages that have any, by language."""

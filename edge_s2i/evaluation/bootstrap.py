@@ -52,3 +52,22 @@ def bootstrap_mean(
         means.append((draws @ sums) / (draws @ sizes))
     low, high = np.quantile(np.concatenate(means), [tail, 1.0 - tail])
     return Interval(mean, float(low), float(high), values.size, count)
+
+
+def bootstrap_ratio(
+    numerators: np.ndarray, denominators: np.ndarray, resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> Interval | None:
+    """Sum of (N,) numerators over sum of (N,) denominators with a percentile interval, pairs resampled together.
+
+    None of nothing, and where the denominators sum to 0.
+    """
+    numerators, denominators = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
+    count = numerators.size
+    if count == 0 or denominators.sum() == 0:
+        return None
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=resamples)
+    below = draws @ denominators
+    ratios = (draws @ numerators)[below > 0] / below[below > 0]
+    tail = (1.0 - level) / 2
+    low, high = np.quantile(ratios, [tail, 1.0 - tail])
+    return Interval(float(numerators.sum() / denominators.sum()), float(low), float(high), count, count)

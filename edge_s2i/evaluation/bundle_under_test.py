@@ -13,6 +13,9 @@ from edge_s2i.audio.constants import SAMPLE_RATE
 from edge_s2i.bundle import read_bundle
 from edge_s2i.errors import AudioError
 from edge_s2i.runtime import load_speech_to_picture
+from edge_s2i.runtime.latents import draw_latents
+
+_BATCH = 32  # pictures drawn at once
 
 
 @dataclass(frozen=True)
@@ -107,3 +110,15 @@ class BundleUnderTest:
         """The first (H, W, 3) uint8 picture of `seed` of each embedding (N, D), in its own style."""
         for embedding, style in zip(embeddings, styles, strict=True):
             yield self._speech_to_picture.paint(embedding, seed=seed, style=style)[0]
+
+    def latents(self, seed: int, n: int) -> np.ndarray:
+        """(n, Z) standard-normal latents, those of a user's seed; seed 0 begins with a row of zeros."""
+        return draw_latents(seed, n, self.manifest.latent_dim)
+
+    def draw_rows(self, embeddings: np.ndarray, latents: np.ndarray, styles: Sequence[str]) -> Iterable[np.ndarray]:
+        """One (H, W, 3) uint8 picture of each row of (N, D) embeddings, (N, Z) latents and N styles."""
+        known = self.manifest.styles
+        weights = np.eye(len(known), dtype=np.float32)[[known.index(style) for style in styles]]
+        for first in range(0, len(latents), _BATCH):
+            rows = slice(first, first + _BATCH)
+            yield from self._speech_to_picture.paint_latents(embeddings[rows], latents[rows], weights[rows])

@@ -30,6 +30,10 @@ class ConceptClassifier:
         """Cosine to every concept's mean; features (N, D) -> (N, C) float32."""
         return _unit((_root(features) - self.centre) @ self.whitening) @ self.means.T
 
+    def names(self, features: np.ndarray) -> np.ndarray:
+        """The most likely concept of each picture, (N, D) -> (N,) names."""
+        return self.concepts[self.scores(features).argmax(axis=1)] if len(features) else self.concepts[:0]
+
     def ranks(self, features: np.ndarray, concepts: np.ndarray) -> np.ndarray:
         """1-based rank of the right concept, (N, D), (N,) names -> (N,) int64.
 

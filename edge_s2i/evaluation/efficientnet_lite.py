@@ -43,7 +43,7 @@ class EfficientNetLite1:
             missing = (error.name or "torch").partition(".")[0]
             raise TrainingError(
                 f"judging pictures needs {missing}, which is not installed: "
-                "pip install -c constraints.txt '.[train]', or evaluate with --no-pictures"
+                "pip install -c constraints.txt '.[train]', or measure the rest: edge-s2i evaluate bundle --no-pictures"
             ) from error
         if threads is not None:
             torch.set_num_threads(threads)

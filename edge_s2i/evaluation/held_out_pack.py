@@ -43,7 +43,8 @@ class _Stored:
 
 @dataclass(frozen=True)
 class Clip:
-    """One spoken clip of a pack; `picture` is the key of the picture it was paired with, if any."""
+    """One spoken clip of a pack; `picture` is the key of the picture it was paired with, if any; `text` what is said,
+    empty where that was not written down."""
 
     key: str
     concept: str
@@ -55,6 +56,7 @@ class Clip:
     split: str
     picture: str | None
     stored: _Stored
+    text: str = ""
 
     def samples(self) -> np.ndarray:
         """(N,) float32 at 16 kHz. Raises DataError for a clip that cannot be decoded."""
@@ -169,6 +171,7 @@ class HeldOutPack:
                 split=info["split"],
                 picture=info.get("picture"),
                 stored=stored,
+                text=info.get("text") or "",
             )
             for key, info, stored in self._entries("speech", Clip)
         ]
@@ -189,7 +192,7 @@ class HeldOutPack:
         return tuple(sorted({clip.split for clip in self.clips}))
 
     def _entries(self, kind: str, record: type) -> Iterator[tuple[str, dict[str, Any], _Stored]]:
-        wanted = {field.name for field in fields(record)} - {"key", "stored", "picture"}
+        wanted = {field.name for field in fields(record)} - {"key", "stored", "picture", "text"}
         for shard in self._pack.shards(kind):
             try:
                 for key, info, stored in self._shard_entries(shard):

@@ -14,6 +14,7 @@ from edge_s2i.evaluation.concept_classifier import HEAD, ConceptClassifier, fit_
 from edge_s2i.evaluation.efficientnet_lite import EfficientNetLite1
 from edge_s2i.evaluation.held_out_pack import TRAIN_SPLIT, HeldOutPack
 from edge_s2i.evaluation.picture_features import Progress, RealPictureFeatures
+from edge_s2i.evaluation.variety import by_concept
 
 TRAINING_VIEWS = 2  # augmented views of each training picture to fit the head on, beside the plain one
 CEILING_VIEW = 1000  # number of the augmented view that no head is ever fitted on
@@ -22,11 +23,29 @@ FEW_OF_A_STYLE = 50  # fewer real pictures of a style are no reference for fidel
 
 @dataclass(frozen=True)
 class RealReference:
-    """Real pictures to compare with: pooled features (P, D), their concepts, and their style (None: several)."""
+    """Real pictures to compare with: pooled features (P, D), concepts, style (None: several), and every style."""
 
     features: np.ndarray
     concepts: frozenset[str]
     style: str | None
+    styles: frozenset[str]
+
+
+@dataclass(frozen=True)
+class RealPictures:
+    """Every real picture of a pack, by columns: features (P, FEATURE_DIM), and (P,) concept, style, and whether the
+    classifier learned it."""
+
+    features: np.ndarray
+    concepts: np.ndarray
+    styles: np.ndarray
+    training: np.ndarray
+
+    def pooled_by_concept(self, styles: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Concept -> the pooled features of its pictures, of `styles` alone where given."""
+        chosen = np.ones(len(self.concepts), bool) if styles is None else np.isin(self.styles, list(styles))
+        pooled = self.features[chosen, efficientnet_lite.POOLED]
+        return by_concept(pooled, self.concepts[chosen])
 
 
 class PictureJudge:
@@ -54,6 +73,7 @@ class PictureJudge:
             np.stack([view[train, quartered] for view in views]), self._concepts[train]
         )
         self._train_pictures = int(train.sum())
+        self.real = RealPictures(plain, self._concepts, np.array(list(self._styles.values())), train)
         unseen = real.view(CEILING_VIEW)
         self._ceiling = {
             "held_out_pictures": self._accuracy(plain[~train], self._concepts[~train]),
@@ -96,6 +116,10 @@ class PictureJudge:
         """1-based rank of each picture's right concept, (N, D), (N,) -> (N,); unknown concepts come last."""
         return self._classifier.ranks(features[:, efficientnet_lite.QUARTERED], concepts)
 
+    def names(self, features: np.ndarray) -> np.ndarray:
+        """What each picture shows, (N, D) -> (N,) concept names."""
+        return self._classifier.names(features[:, efficientnet_lite.QUARTERED])
+
     def style_of(self, picture: str) -> str | None:
         """The style of one of the pack's pictures, by its key; None for a key that is not there."""
         return self._styles.get(picture)
@@ -106,7 +130,9 @@ class PictureJudge:
         chosen = styles == style
         if style is None or chosen.sum() < FEW_OF_A_STYLE:
             style, chosen = None, np.isin(styles, list(drawn))
-        return RealReference(self._pooled[chosen], frozenset(self._concepts[chosen].tolist()), style)
+        return RealReference(
+            self._pooled[chosen], frozenset(self._concepts[chosen].tolist()), style, frozenset(styles[chosen].tolist())
+        )
 
     def _accuracy(self, features: np.ndarray, concepts: np.ndarray) -> dict[str, Any] | None:
         known = self.knows(concepts)

@@ -10,6 +10,7 @@ from edge_s2i.evaluation import efficientnet_lite, fidelity
 from edge_s2i.evaluation.bundle_under_test import BundleUnderTest
 from edge_s2i.evaluation.picture_judge import PictureJudge, RealReference
 from edge_s2i.evaluation.speech_scores import HeardSplit, interval
+from edge_s2i.evaluation.subsets import SubsetEstimate
 
 FEW_PICTURES = 50  # a kernel distance over fewer says nothing
 
@@ -31,11 +32,11 @@ class PictureScores:
         self._style = style
         self._seed = seed
         self._progress = progress
-        self._reference = judge.reference(style, bundle.manifest.styles)
+        self.reference: RealReference = judge.reference(style, bundle.manifest.styles)
 
     def describe(self) -> dict[str, Any]:
         """The classifier with its ceiling, and the real pictures that fidelity is measured against."""
-        reference = self._reference
+        reference = self.reference
         enough = len(reference.features) >= FEW_PICTURES
         return {
             "style": self._style or "own",
@@ -56,15 +57,25 @@ class PictureScores:
         since the classifier does not know the concept). A clip that was refused before the encoder has no
         picture, and no picture is not the right one.
         """
-        judge, concepts = self._judge, split.concepts
-        heard = np.flatnonzero(np.any(split.heard.embeddings != 0, axis=1))
+        drawn = self.draw_split(split)
+        accuracy, right = self.name_split(split, drawn)
+        return {"concept_accuracy": accuracy, "kid": self.kid(drawn, split.concepts[_heard(split)])}, right
+
+    def draw_split(self, split: HeardSplit) -> np.ndarray:
+        """Features of one picture of every clip that was embedded, (heard, D)."""
+        heard = _heard(split)
         clips = [split.clips[i] for i in heard]
         pictures = self._bundle.draw(
             split.heard.embeddings[heard],
             self._seed,
             [self._style_for(clip.picture) for clip in clips],
         )
-        drawn = judge.features(self._progress(pictures, f"drawing {split.name}", len(clips)))
+        return self._judge.features(self._progress(pictures, f"drawing {split.name}", len(clips)))
+
+    def name_split(self, split: HeardSplit, drawn: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+        """Concept accuracy of the pictures that draw_split made, and each clip's as score_split returns them."""
+        judge, concepts = self._judge, split.concepts
+        heard = _heard(split)
         ranks = np.full(len(split.clips), judge.class_count + 1)
         ranks[heard] = judge.ranks(drawn, concepts[heard])
         known = judge.knows(concepts)
@@ -80,27 +91,41 @@ class PictureScores:
             accuracy[f"top{k}"] = interval(hit[known], concepts[known], self._chance(k))
             for name, chosen in parts.items():
                 accuracy[f"top{k}_{name}"] = interval(hit[chosen], concepts[chosen])
-        report = {"concept_accuracy": accuracy, "kid": self._against_real(drawn, concepts[heard])}
-        return report, np.where(known, ranks <= 1, np.nan)
+        return accuracy, np.where(known, ranks <= 1, np.nan)
 
     def score_prototypes(self) -> dict[str, Any]:
         """Draws every concept from its own prototype, which lies where speech of it should be but is not speech."""
+        drawn = self.draw_prototypes()
+        return {**self.name_prototypes(drawn), "kid": self.kid(drawn, np.array(self._bundle.manifest.concepts))}
+
+    def draw_prototypes(self) -> np.ndarray:
+        """Features of one picture of every concept of the bundle, (concepts, D)."""
+        count = len(self._bundle.manifest.concepts)
+        pictures = self._bundle.draw(self._bundle.prototypes, self._seed, [self._style_for(None)] * count)
+        return self._judge.features(self._progress(pictures, "drawing prototypes", count))
+
+    def name_prototypes(self, drawn: np.ndarray) -> dict[str, Any]:
+        """Concept accuracy of the pictures that draw_prototypes made."""
         concepts = np.array(self._bundle.manifest.concepts)
-        style = self._style_for(None)
-        pictures = self._bundle.draw(
-            self._bundle.prototypes,
-            self._seed,
-            [style] * len(concepts),
-        )
-        drawn = self._judge.features(self._progress(pictures, "drawing prototypes", len(concepts)))
         known = self._judge.knows(concepts)
         ranks = self._judge.ranks(drawn, concepts)[known]
         return {
             "pictures": int(known.sum()),
             "top1": interval((ranks <= 1).astype(float), chance=self._chance(1)),
             "top5": interval((ranks <= 5).astype(float), chance=self._chance(5)),
-            "kid": self._against_real(drawn, concepts),
         }
+
+    def kid(self, drawn: np.ndarray, concepts: np.ndarray) -> dict[str, Any] | None:
+        """KID of the pictures drawn, of concepts that the reference has, where they are enough."""
+        comparable = self.comparable(drawn, concepts)
+        if comparable is None:
+            return None
+        return _distance(fidelity.kernel_distance(comparable, self.reference.features, seed=self._seed))
+
+    def comparable(self, drawn: np.ndarray, concepts: np.ndarray) -> np.ndarray | None:
+        """Pooled features of the (N, D) drawn pictures whose concepts the reference has; None where too few."""
+        kept = drawn[np.isin(concepts, list(self.reference.concepts)), efficientnet_lite.POOLED]
+        return None if min(len(kept), len(self.reference.features)) < FEW_PICTURES else kept
 
     def _chance(self, k: int) -> float:
         return min(1.0, k / self._judge.class_count)
@@ -112,14 +137,11 @@ class PictureScores:
         manifest = self._bundle.manifest
         return own if own in manifest.styles else manifest.default_style
 
-    def _against_real(self, drawn: np.ndarray, concepts: np.ndarray) -> dict[str, Any] | None:
-        """KID of the pictures drawn, of concepts that the reference has, where they are enough."""
-        reference: RealReference = self._reference
-        comparable = drawn[np.isin(concepts, list(reference.concepts)), efficientnet_lite.POOLED]
-        if min(len(comparable), len(reference.features)) < FEW_PICTURES:
-            return None
-        return _distance(fidelity.kernel_distance(comparable, reference.features, seed=self._seed))
+
+def _heard(split: HeardSplit) -> np.ndarray:
+    """Places of the clips that were embedded at all."""
+    return np.flatnonzero(np.any(split.heard.embeddings != 0, axis=1))
 
 
-def _distance(distance: fidelity.KernelDistance | None) -> dict[str, Any] | None:
+def _distance(distance: SubsetEstimate | None) -> dict[str, Any] | None:
     return None if distance is None else dataclasses.asdict(distance)

@@ -1,19 +1,15 @@
 """A report of `edge-s2i evaluate speech` as pictures: PNG files, drawn without a display. Needs matplotlib."""
 
-import io
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from edge_s2i.errors import OutputError
+from edge_s2i.evaluation.figures import new_figure, write_figure
 from edge_s2i.evaluation.open_set import ON_VAL, SHIPPED
 
-_DPI = 120
 _PAIRS = 12  # confusions shown of one split
 _COLOURS = {"babble": "tab:red", "steady noise": "tab:blue"}
 _LINES = {False: "-", True: "--"}
@@ -30,7 +26,7 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
     for name, draw in PLOTS.items():
         figure = draw(report)
         if figure is not None:
-            written.append(_write(figure, folder / f"{name}.png"))
+            written.append(write_figure(figure, folder / f"{name}.png"))
     return written
 
 
@@ -105,7 +101,7 @@ def unknown_input(report: Report) -> Figure | None:
     rows = {**found["kinds"], **{f"together: {name}": pool for name, pool in found["pooled"].items()}}
     if not rows:
         return None
-    figure = _figure(8, 1.2 + 0.45 * len(rows))
+    figure = new_figure(8, 1.2 + 0.45 * len(rows))
     axes = figure.add_subplot()
     labels = {SHIPPED: "as shipped", ON_VAL: f"at {100 * found['target_true_accept']:.0f}% true accept on val"}
     for number, (point, label) in enumerate(labels.items()):
@@ -127,7 +123,7 @@ def confusions(report: Report) -> Figure | None:
     splits = {name: split["confusions"][:_PAIRS] for name, split in report["splits"].items() if split["confusions"]}
     if not splits:
         return None
-    figure = _figure(9, sum(0.9 + 0.27 * len(pairs) for pairs in splits.values()))
+    figure = new_figure(9, sum(0.9 + 0.27 * len(pairs) for pairs in splits.values()))
     heights = [1 + len(pairs) for pairs in splits.values()]
     rows = figure.subplots(len(splits), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     for axes, (name, pairs) in zip(rows, splits.items(), strict=True):
@@ -152,17 +148,11 @@ PLOTS: dict[str, Callable[[Report], Figure | None]] = {
 }
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _diagrams(splits: Mapping[str, Any], measure: str) -> tuple[Figure, list[tuple[Axes, Any]]]:
     """A figure with one diagram a split, two in a row, and the diagrams with what each shows."""
     columns = min(2, len(splits))
     rows = -(-len(splits) // columns)
-    figure = _figure(5.5 * columns, 3.6 * rows)
+    figure = new_figure(5.5 * columns, 3.6 * rows)
     places = figure.subplots(rows, columns, squeeze=False).flat
     diagrams = []
     for (name, shown), axes in zip(splits.items(), places, strict=False):  # this order leaves the rest in `places`
@@ -205,16 +195,3 @@ def _errors(
         linewidth=1.2,
         label=label,
     )
-
-
-def _write(figure: Figure, path: Path) -> Path:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(buffer.getvalue())
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-    return path

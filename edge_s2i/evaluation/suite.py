@@ -75,7 +75,7 @@ def evaluate(
     track = progress or (lambda items, _description, _total: items)
     pack = HeldOutPack(pack_path)
     bundle = BundleUnderTest(bundle_path, settings.threads)
-    _check_style(bundle, settings.style)
+    check_style(bundle, settings.style)
     chosen = choose_clips(pack, settings.splits, settings.limit, settings.seed)
     embedded = _read_embeddings(picture_embeddings, pack, bundle)
     judge = None
@@ -145,7 +145,8 @@ def _read_embeddings(path: Path | None, pack: HeldOutPack, bundle: BundleUnderTe
     return None if path is None else PictureEmbeddings.read(path, pack, bundle.manifest.embedding_dim)
 
 
-def _check_style(bundle: BundleUnderTest, style: str | None) -> None:
+def check_style(bundle: BundleUnderTest, style: str | None) -> None:
+    """RequestError for a style that the bundle does not draw; None is its default, "own" that of a clip's picture."""
     known = (*bundle.manifest.styles, OWN_STYLE)
     if style is not None and style not in known:
         raise RequestError(f"style {style!r} is unknown; this bundle has {', '.join(known)}")

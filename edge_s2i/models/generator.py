@@ -25,6 +25,7 @@ from edge_s2i.errors import TrainingError
 
 START_SIZE = 4  # px, the trunk's first level
 RGB_BLOCK = 2  # px, side of the block that depth-to-space makes of one trunk pixel
+_OPTIONAL_PATHS = ("mapping.gate_", "mapping.from_embedding.")
 VALUE_GAIN = 32.0  # the memory reads its values this much larger than they are stored; see ConceptMemory
 
 
@@ -49,6 +50,8 @@ class GeneratorConfig:
     channels: tuple[int, ...] = (256, 256, 192, 128, 64, 32)
     latent_gain: float = 0.1  # the latent starts as a tenth of the condition: variety must not cost the right picture
     slope: float = 0.2  # of LeakyReLU
+    gates: bool = False  # style and latent also scale what is remembered; see MappingNetwork
+    blend: bool = False  # a linear path past the memory; see MappingNetwork
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "styles", tuple(self.styles))
@@ -133,7 +136,13 @@ class ConceptMemory(nn.Module):
 
 
 class MappingNetwork(nn.Module):
-    """(embedding, latent, style) -> w (B, w_dim): the memory's answer, latent and style are added, then mixed."""
+    """(embedding, latent, style) -> w (B, w_dim): the memory's answer, latent and style are added, then mixed.
+
+    What is only added moves every concept's w alike. With `gates`, style and latent also scale it channel by channel,
+    so that a slot can hold several drawings of its concept and each style or latent reads another of them. With
+    `blend`, a linear image of the embedding is added as well: parts of the meaning that several concepts share, a skin
+    tone or an occupation, then reach drawings of combinations that no slot was ever taught.
+    """
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -149,9 +158,23 @@ class MappingNetwork(nn.Module):
         self.hidden = nn.ModuleList(hidden)
         nn.init.normal_(self.from_latent.weight, std=config.latent_gain / math.sqrt(config.latent_dim))
         nn.init.normal_(self.from_style.weight, std=0.5)
+        self.gate_style = self.gate_latent = self.from_embedding = None
+        if config.gates:
+            self.gate_style = nn.Linear(max(1, len(config.styles)), width, bias=False)
+            self.gate_latent = nn.Linear(config.latent_dim, width, bias=False)
+            nn.init.normal_(self.gate_style.weight, std=0.5)
+            nn.init.normal_(self.gate_latent.weight, std=config.latent_gain / math.sqrt(config.latent_dim))
+        if config.blend:
+            self.from_embedding = nn.Linear(config.embedding_dim, width, bias=False)
+            nn.init.normal_(self.from_embedding.weight, std=0.5)  # of a unit-length embedding: as loud as a style
 
     def forward(self, embedding: Tensor, latent: Tensor, style: Tensor) -> Tensor:
-        x = self.memory(embedding, latent) + self.from_latent(latent) + self.from_style(style)
+        x = self.memory(embedding, latent)
+        if self.gate_style is not None and self.gate_latent is not None:
+            x = torch.addcmul(x, x, self.gate_style(style) + self.gate_latent(latent))
+        x = x + self.from_latent(latent) + self.from_style(style)
+        if self.from_embedding is not None:
+            x = x + self.from_embedding(embedding)
         for layer in self.hidden:
             x = F.leaky_relu(layer(x), self.slope)
         return x
@@ -283,7 +306,12 @@ class Generator(nn.Module):
                 raise TrainingError(f"cannot start from the smaller generator: {name} differs in shape or is missing")
             taken[name] = value
         self.load_state_dict(taken, strict=False)
-        return [name for name in own if name not in taken]
+        fresh = [name for name in own if name not in taken]
+        with torch.no_grad():  # a path that the smaller one lacks starts silent: what it drew is drawn still
+            for name in fresh:
+                if name.startswith(_OPTIONAL_PATHS):
+                    self.get_parameter(name).zero_()
+        return fresh
 
 
 def save_generator(path: Path, generator: Generator, metadata: dict[str, str] | None = None) -> None:

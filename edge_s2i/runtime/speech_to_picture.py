@@ -172,21 +172,25 @@ class SpeechToPicture:
         _check_request(n, seed)
         weights = np.array(list(self.style_weights(style).values()), np.float32)
         latents = draw_latents(seed, n, self.manifest.latent_dim)
-        batch = self._generator_inputs["embedding"][0] or n
-        pictures = []
-        for first in range(0, n, batch):
-            rows = latents[first : first + batch]
-            missing = batch - len(rows)  # a graph of fixed batch size gets rows of zeros, whose pictures are dropped
-            outputs = self._generator.run(
-                {
-                    "embedding": np.tile(embedding, (batch, 1)),
-                    "latent": np.pad(rows, ((0, missing), (0, 0))),
-                    "style": np.tile(weights, (batch, 1)),
-                }
-            )
-            pictures.append(outputs[: len(rows)])
-        values = np.concatenate(pictures)
+        return self.paint_latents(np.tile(embedding, (n, 1)), latents, np.tile(weights, (n, 1)))
+
+    def paint_latents(self, embeddings: np.ndarray, latents: np.ndarray, styles: np.ndarray) -> np.ndarray:
+        """Draws one picture of each row, (N, H, W, 3) uint8.
+
+        embeddings: (N, D) of unit length; latents: (N, Z); styles: (N, S) of weights that sum to 1; all float32.
+        """
+        n = len(latents)
+        batch = self._generator_inputs["embedding"][0] or max(1, min(n, MAX_PICTURES))
         size = self.manifest.image_size
+        pictures = [np.zeros((0, 3, size, size), np.float32)]
+        for first in range(0, n, batch):
+            rows = slice(first, first + batch)
+            given = {"embedding": embeddings[rows], "latent": latents[rows], "style": styles[rows]}
+            missing = batch - len(given["latent"])
+            if missing:  # a graph of fixed batch size gets rows of zeros, whose pictures are dropped
+                given = {name: np.pad(value, ((0, missing), (0, 0))) for name, value in given.items()}
+            pictures.append(self._generator.run(given)[: batch - missing])
+        values = np.concatenate(pictures)
         if values.shape != (n, 3, size, size):
             raise BundleError(f"the generator gave shape {values.shape}; the manifest says {(n, 3, size, size)}")
         scaled = np.rint((np.clip(values, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)

@@ -107,6 +107,7 @@ class PictureExamples:
         latent_dim: int,
         any_style: float = 0.0,
         pull: float = 0.0,
+        any_shows_all: bool = False,
     ) -> None:
         self.corpus = corpus
         self.embeddings = embeddings
@@ -114,6 +115,7 @@ class PictureExamples:
         self.latent_dim = latent_dim
         self.any_style = any_style
         self.pull = pull
+        self.any_shows_all = any_shows_all
         self.prototypes = prototypes
         training = corpus.training.nonzero()[:, 0]
         self.pictures = _Members(corpus.concept[training], len(corpus.concepts), training)
@@ -126,9 +128,10 @@ class PictureExamples:
         """picture (B, 3, S, S) uint8, embedding (B, E) unit length, latent (B, Z), style one-hot, concept (B,)."""
         uniform = torch.rand(5, batch_size, generator=generator)
         concept = self.usable[(uniform[0] * len(self.usable)).long()]
-        # Where no style is told, a concept of several drawings always shows its first: a mean of them is a blur.
         unsaid = uniform[3] < self.any_style
-        picture = self.pictures.draw(concept, uniform[1].masked_fill(unsaid, 0.0))
+        # Where no style is told, a concept of several drawings always shows its first: a mean of them is a blur.
+        which = uniform[1] if self.any_shows_all else uniform[1].masked_fill(unsaid, 0.0)
+        picture = self.pictures.draw(concept, which)
         embedding = self.embeddings[self.speech.draw(concept, uniform[2])].float()
         if self.pull > 0:
             towards = (uniform[4] * self.pull)[:, None]
@@ -188,6 +191,8 @@ class PictureData(lightning.LightningDataModule):
         steps_per_epoch: an epoch is a number of steps; checkpoints and validation come once an epoch.
         styles: drawing families to learn; all of the pack's where empty. Fewer are learned sooner.
         any_style: share of examples that do not tell their style, so that none need be asked for.
+        any_shows_all: those examples show any picture of their concept, not always its first: for latents that choose
+            among them (model.latents_tried).
         pull: each embedding is moved towards its concept's prototype by a random share of up to this. Voices scatter
             as widely as concepts lie apart while the encoder is young; clean examples beside noisy ones teach more.
         jitter: length of a random offset added to the unit-length embedding, so that the generator hears voices
@@ -207,6 +212,7 @@ class PictureData(lightning.LightningDataModule):
         steps_per_epoch: int = 250,
         styles: Sequence[str] = (),
         any_style: float = 0.5,
+        any_shows_all: bool = False,
         pull: float = 1.0,
         jitter: float = 0.1,
         latent_dim: int = 64,
@@ -223,6 +229,7 @@ class PictureData(lightning.LightningDataModule):
         self.steps_per_epoch = steps_per_epoch
         self.styles = tuple(styles)
         self.any_style = any_style
+        self.any_shows_all = any_shows_all
         self.pull = pull
         self.jitter = jitter
         self.latent_dim = latent_dim
@@ -267,6 +274,7 @@ class PictureData(lightning.LightningDataModule):
             self.latent_dim,
             self.any_style,
             pull,
+            self.any_shows_all,
         )
 
     def train_dataloader(self) -> DataLoader:

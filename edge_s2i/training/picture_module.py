@@ -12,12 +12,14 @@ from typing import Any
 
 import lightning
 import torch
+import torch.nn.functional as F
 from safetensors import safe_open
 from torch import Tensor
 
 from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
-from edge_s2i.losses.adversarial import adversarial_losses, r1_penalty
+from edge_s2i.losses.adversarial import adversarial_loss as adversarial_loss_named
+from edge_s2i.losses.adversarial import gradient_penalty
 from edge_s2i.losses.contrastive_picture import contrastive_picture_loss
 from edge_s2i.losses.perceptual import FeatureDistance, multiscale_l1
 from edge_s2i.models.discriminator import ProjectedDiscriminator
@@ -36,6 +38,7 @@ from edge_s2i.training.picture_data import PictureData, step_generator
 from edge_s2i.training.sample_sheet import SampleSheet
 
 _CALIBRATION_PICTURES = 256
+_COARSE = 4  # px of a picture that are one when latents are compared: what is where, not how it is shaded
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class PictureLossWeights:
     features: float = 0.5
     adversarial: float = 0.1
     contrastive: float = 0.0
-    r1: float = 0.0  # on the discriminator; gamma of r1_penalty
+    r1: float = 0.0  # on the discriminator; gamma of gradient_penalty at real pictures
+    r2: float = 0.0  # and at drawn ones
 
     def __post_init__(self) -> None:
         if min(asdict(self).values()) < 0:
@@ -63,9 +67,12 @@ class PictureModule(lightning.LightningModule):
         generator: shape of the Generator; `styles` are taken from the data where left empty.
         augmentation: what pictures undergo before the frozen features, once the adversary has joined.
         weights: of the loss terms.
-        adversarial_loss: "hinge" or "non-saturating".
+        adversarial_loss: "hinge", "non-saturating" or "relativistic" (with r1 and r2 the loss of R3GAN).
         warm_start_steps: regression alone before the adversary joins; beyond the run's length it never does.
         adversarial_ramp_steps: over which the adversarial weight then rises to its value.
+        latents_tried: of so many latents an example is drawn from the one that comes nearest to its picture, so that a
+            concept's several pictures are learned by several latents and not as their mean (Li & Malik 2018, "Implicit
+            Maximum Likelihood Estimation", algorithm 1). With data.any_shows_all; 1 draws from the first.
         learning_rate: the generator's peak; falls along a cosine to `final_learning_rate` of it at the last step.
         discriminator_learning_rate: constant; heads on frozen features are small and may learn faster (TTUR).
         lr_warmup_steps: linear rise of both.
@@ -88,6 +95,7 @@ class PictureModule(lightning.LightningModule):
         adversarial_loss: str = "hinge",
         warm_start_steps: int = 5000,
         adversarial_ramp_steps: int = 500,
+        latents_tried: int = 1,
         learning_rate: float = 2e-3,
         discriminator_learning_rate: float = 1e-3,
         lr_warmup_steps: int = 100,
@@ -106,9 +114,12 @@ class PictureModule(lightning.LightningModule):
         self.generator_config = generator
         self.augmentation = augmentation
         self.weights = weights
-        self.discriminator_loss, self.generator_loss = adversarial_losses(adversarial_loss)
+        self.game = adversarial_loss_named(adversarial_loss)
         self.warm_start_steps = warm_start_steps
         self.adversarial_ramp_steps = adversarial_ramp_steps
+        if latents_tried < 1:
+            raise TrainingError(f"latents_tried is {latents_tried}; it must be 1 or more")
+        self.latents_tried = latents_tried
         self.learning_rate = learning_rate
         self.discriminator_learning_rate = discriminator_learning_rate
         self.lr_warmup_steps = lr_warmup_steps
@@ -243,7 +254,7 @@ class PictureModule(lightning.LightningModule):
 
         real = self._scaled(batch["picture"])
         embedding, style = batch["embedding"], batch["style"]
-        fake = self.generator(embedding, batch["latent"], style)
+        fake = self.generator(embedding, self._nearest_latent(batch, real), style)
         losses = {"pixels": self.weights.pixels * multiscale_l1(fake.float(), real)}
         seen_fake, seen_real = fake, real
         if adversarial:
@@ -266,9 +277,11 @@ class PictureModule(lightning.LightningModule):
             self._train_discriminator(discriminator_optimizer, real_features, fake_features, embedding, style)
             self.discriminator.requires_grad_(False)
             logits = self.discriminator(fake_features, embedding, style)
+            with torch.no_grad():
+                against = self.discriminator(real_features, embedding, style) if self.game.paired else logits
             self._restore_discriminator_gradients()
             ramp = min(1.0, (self.global_step + 1 - self.warm_start_steps) / max(1, self.adversarial_ramp_steps))
-            losses["adversarial"] = self.weights.adversarial * ramp * self.generator_loss(logits)
+            losses["adversarial"] = self.weights.adversarial * ramp * self.game.generator(against, logits)
 
         total = torch.stack(list(losses.values())).sum()
         self.manual_backward(total)
@@ -279,6 +292,24 @@ class PictureModule(lightning.LightningModule):
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
         self.log("train/loss", total.detach(), prog_bar=True)
         self.log("train/grad_norm", norm)
+
+    @torch.no_grad()
+    def _nearest_latent(self, batch: dict[str, Tensor], real: Tensor) -> Tensor:
+        """(B, Z): for each example that latent of `latents_tried` whose drawing is nearest to its picture, coarsely."""
+        best = batch["latent"]
+        if self.latents_tried == 1:
+            return best
+        random = step_generator(self.seed, self.global_step, self.global_rank, purpose=6)
+        coarse = F.avg_pool2d(real, _COARSE)
+        nearest = torch.full((len(real),), math.inf, device=real.device)
+        for number in range(self.latents_tried):
+            latent = batch["latent"] if number == 0 else torch.randn(best.shape, generator=random).to(best)
+            drawn = self.generator(batch["embedding"], latent, batch["style"]).float()
+            distance = (F.avg_pool2d(drawn, _COARSE) - coarse).abs().mean(dim=(1, 2, 3))
+            nearer = distance < nearest
+            nearest = torch.where(nearer, distance, nearest)
+            best = torch.where(nearer[:, None], latent, best)
+        return best
 
     def _train_discriminator(
         self,
@@ -291,19 +322,21 @@ class PictureModule(lightning.LightningModule):
         for group in optimizer.param_groups:
             since = self.global_step + 1 - self.warm_start_steps
             group["lr"] = self.discriminator_learning_rate * min(1.0, since / max(1, self.lr_warmup_steps))
-        penalize = self.weights.r1 > 0
-        if penalize:
-            real = {stride: value.detach().requires_grad_() for stride, value in real.items()}
-        fake = {stride: value.detach() for stride, value in fake.items()}
-        real_logits = self.discriminator(real, embedding, style)
-        fake_logits = self.discriminator(fake, embedding, style)
-        loss = self.discriminator_loss(real_logits, fake_logits)
+        sides = {"r1": real, "r2": fake}
+        gammas = {name: getattr(self.weights, name) for name in sides}
+        for name, features in sides.items():
+            wanted = gammas[name] > 0
+            sides[name] = {stride: value.detach().requires_grad_(wanted) for stride, value in features.items()}
+        logits = {name: self.discriminator(features, embedding, style) for name, features in sides.items()}
+        real_logits, fake_logits = logits["r1"], logits["r2"]
+        loss = self.game.discriminator(real_logits, fake_logits)
         self.log("train/discriminator", loss.detach())
-        if penalize:
-            used = [value for stride, value in real.items() if stride in self.discriminator.mixing.strides]
-            penalty = r1_penalty(real_logits, used)
-            self.log("train/r1", penalty.detach())
-            loss = loss + 0.5 * self.weights.r1 * penalty
+        for name, gamma in gammas.items():
+            if gamma > 0:
+                used = [sides[name][stride] for stride in self.discriminator.mixing.strides]
+                penalty = gradient_penalty(logits[name], used)
+                self.log(f"train/{name}", penalty.detach())
+                loss = loss + 0.5 * gamma * penalty
         self.manual_backward(loss)
         trained = [p for p in self.discriminator.parameters() if p.requires_grad]
         norm = torch.nn.utils.clip_grad_norm_(trained, self.gradient_clip)
