@@ -90,6 +90,12 @@ def _load(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
 
 
+def _single(module: str, name: str) -> typer.Typer:
+    command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    command.command()(_load(module, name))
+    return command
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit code; an EdgeS2IError is one line on stderr and 2."""
     try:
