@@ -74,3 +74,20 @@ def test_partial_pictures_come_early_and_mostly_agree_where_they_are_sure(draw):
         agree += [p.drawing.nearest(1)[0].concept == concept for p in partials if p.strength == 1 and not p.settled]
     assert np.median(first) <= 0.3  # s of the stream
     assert np.mean(agree) > 0.6
+
+
+def test_the_picture_is_ready_before_the_pause_is_over(draw, monkeypatch):
+    """What was drawn early in the pause is the final picture, so that nothing is computed at its end."""
+    heard = []
+    real = draw.hear
+    monkeypatch.setattr(draw, "hear", lambda source: heard.append(1) or real(source))
+    late = 0
+    for path in EXAMPLES:
+        session = SpeechSession(draw, SETTINGS)
+        samples = np.pad(read_audio(path), 16_000)
+        for first in range(0, len(samples), 512):
+            before = len(heard)
+            if any(isinstance(event, FinalPicture) for event in session.feed(samples[first : first + 512])):
+                late += len(heard) > before
+    assert len(heard) >= len(EXAMPLES)
+    assert late <= 2

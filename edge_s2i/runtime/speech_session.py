@@ -30,9 +30,10 @@ from edge_s2i.runtime.speech_to_picture import Hearing, SpeechToPicture
 from edge_s2i.runtime.voice_activity import WINDOW, VoiceDetector, open_voice_detector
 
 _END_BELOW = 0.15  # a voice ends where its probability is this much below the one at which it starts
-# Without voice, after which the picture so far is likely the last, so that it is ready when the pause is long enough:
-# three windows, and seven where the sound died away so slowly that more of it has been heard since.
-_SETTLE_SECONDS = (0.096, 0.224)
+# Without voice, three windows, after which the picture so far is likely the last, so that it is ready when the pause is
+# long enough; and before the end of the pause when it is looked at again, for sound that died away slowly.
+_SETTLE_SECONDS = 0.096
+_SETTLE_BEFORE_END = (0.096, 0.032)
 _PAUSE_SECONDS = 0.096  # without voice before which speech that was cut at its greatest length is not taken up again
 
 
@@ -83,6 +84,9 @@ class SpeechSession:
         self._utterance: _Utterance | None = None
         self._last_drawn: Drawing | None = None
         self._arrived = 0.0
+        again = (self.settings.trailing_silence - seconds for seconds in _SETTLE_BEFORE_END)
+        moments = (_SETTLE_SECONDS, *(seconds for seconds in again if seconds > _SETTLE_SECONDS))
+        self._settle_moments = [_samples(seconds) for seconds in moments]  # of silence
         self.partials_dropped = 0
         self.voice_probability = 0.0  # of the last window: for a meter
         self.timings: dict[str, float] = {"vad": 0.0}  # ms of the last window
@@ -230,8 +234,8 @@ class SpeechSession:
             self._draw_so_far(utterance, silence, events, hurry)
 
     def _draw_so_far(self, utterance: _Utterance, silence: int, events: list[SpeechEvent], hurry: bool) -> None:
-        moments = _SETTLE_SECONDS[utterance.settlings :]
-        settling = bool(moments) and silence >= _samples(moments[0])
+        moments = self._settle_moments[utterance.settlings :]
+        settling = bool(moments) and silence >= moments[0]
         due = self._position >= utterance.next_partial and not utterance.settlings
         if not settling and not due:
             return
