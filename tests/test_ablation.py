@@ -37,6 +37,22 @@ def test_unknown_variants_and_no_steps_are_refused() -> None:
         AblationSettings(steps=3)
 
 
+@pytest.mark.parametrize("wrong", ["out", "pack", "only"])
+def test_what_is_wrong_is_one_line_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    monkeypatch.setattr(ablation, "train", lambda *_: pytest.fail("trained"))
+    given = {"--data": str(tmp_path / "nowhere"), "-o": str(tmp_path), "--only": "pixels"}
+    if wrong == "out":
+        given["-o"] = str(tmp_path / "no" / "runs")
+    if wrong == "only":
+        given["--only"] = "wgan"
+    assert main(["train", "ablation", *(word for pair in given.items() for word in pair)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert {"out": given["-o"], "pack": "nowhere", "only": "wgan"}[wrong] in error
+
+
 def test_a_variant_is_trained_scored_and_not_again(
     tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from PIL import Image
 pytest.importorskip("matplotlib")
 
 from edge_s2i.errors import OutputError
-from edge_s2i.evaluation import plots
+from edge_s2i.evaluation import figures
 from edge_s2i.evaluation.open_set import ON_VAL, SHIPPED
 from edge_s2i.evaluation.plots import PLOTS, accuracy_against_snr, accuracy_by_language, unknown_input, write_plots
 
@@ -56,7 +56,7 @@ def report(splits=("human-en", "human-es", "test-synthetic"), val_threshold=0.2)
 
 @pytest.fixture(autouse=True)
 def small_plots(monkeypatch):
-    monkeypatch.setattr(plots, "_DPI", 40)
+    monkeypatch.setattr(figures, "_DPI", 40)
 
 
 def test_every_plot_is_a_png_that_is_not_blank(tmp_path):

@@ -182,7 +182,7 @@ class SpeechToPicture:
         n = len(latents)
         batch = self._generator_inputs["embedding"][0] or max(1, min(n, MAX_PICTURES))
         size = self.manifest.image_size
-        pictures = [np.zeros((0, 3, size, size), np.float32)]
+        pictures = []
         for first in range(0, n, batch):
             rows = slice(first, first + batch)
             given = {"embedding": embeddings[rows], "latent": latents[rows], "style": styles[rows]}
@@ -190,7 +190,7 @@ class SpeechToPicture:
             if missing:  # a graph of fixed batch size gets rows of zeros, whose pictures are dropped
                 given = {name: np.pad(value, ((0, missing), (0, 0))) for name, value in given.items()}
             pictures.append(self._generator.run(given)[: batch - missing])
-        values = np.concatenate(pictures)
+        values = np.concatenate(pictures) if pictures else np.zeros((0, 3, size, size), np.float32)
         if values.shape != (n, 3, size, size):
             raise BundleError(f"the generator gave shape {values.shape}; the manifest says {(n, 3, size, size)}")
         scaled = np.rint((np.clip(values, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)

@@ -14,6 +14,7 @@ import torch
 
 from edge_s2i.errors import TrainingError
 from edge_s2i.evaluation import efficientnet_lite, fidelity, manifold
+from edge_s2i.evaluation.efficientnet_lite import INPUT_SIZE
 from edge_s2i.evaluation.held_out_pack import HeldOutPack
 from edge_s2i.evaluation.picture_judge import PictureJudge
 from edge_s2i.evaluation.speech_scores import interval
@@ -83,8 +84,11 @@ def _arguments(values: Mapping[str, Any]) -> list[str]:
 def run_ablation(pack: Path, out: Path, settings: AblationSettings, cache: Path | None = None) -> list[dict[str, Any]]:
     """Trains and scores every variant in out/NAME; one that was scored there before is read. Writes out/ablation.md.
 
-    cache: folder for features of real pictures, beside the pack if None. Returns a row a variant.
+    cache: folder for features of real pictures, beside the pack if None. Returns a row a variant. Raises TrainingError
+    and DataError for what can be known to be wrong before the first step.
     """
+    if out.is_file() or not out.absolute().parent.is_dir():
+        raise TrainingError(f"{out} cannot hold runs: give a folder, or a new one in a folder that exists")
     plan = read_plan(settings)
     held = HeldOutPack(pack)
     judge: PictureJudge | None = None
@@ -95,10 +99,10 @@ def run_ablation(pack: Path, out: Path, settings: AblationSettings, cache: Path 
         given = [f"--data.pack={pack}", *arguments]
         row = _read_row(kept, given)
         if row is None:
+            # Before training: a package that the judge lacks is missed at once.
+            judge = judge or PictureJudge(held, cache or default_cache(pack), _silent, INPUT_SIZE, settings.threads)
             train("picture", [*given, f"--trainer.default_root_dir={folder}"])
             generator = load_generator(folder / "picture.safetensors")
-            size = generator.config.image_size
-            judge = judge or PictureJudge(held, cache or default_cache(pack), _silent, size, settings.threads)
             scores = score_generator(generator, held, judge, settings.concepts)
             row = {"variant": name, "arguments": given, **_last_logged(folder), **scores}
             _write(kept, json.dumps(row, indent=1))
