@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from firmware_bridge.link.session import Ended, HostSession, Opened, SessionSettings, Shown
+from firmware_bridge.link.happenings import Ended, Opened, Shown
+from firmware_bridge.link.session import HostSession, SessionSettings
 from firmware_bridge.link.spec import EventKind
 from firmware_bridge.simulator import LossyPipe, PipeSettings, SimulatedBoard
 

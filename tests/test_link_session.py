@@ -5,8 +5,9 @@ import pytest
 from link_bench import Bench, noise_picture
 
 from edge_s2i.errors import LinkError
+from firmware_bridge.link.happenings import Closed, Ended, Shown, Told
 from firmware_bridge.link.messages import Event, Log, Ping
-from firmware_bridge.link.session import Closed, Ended, HostSession, SessionSettings, Shown, Told
+from firmware_bridge.link.session import HostSession, SessionSettings
 from firmware_bridge.link.spec import AnswerFlag, AudioFormat, EventKind, PictureFormat, PictureState, PixelOrder, Type
 from firmware_bridge.simulator import LossyPipe, PipeSettings, SimulatedBoard
 

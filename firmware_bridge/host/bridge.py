@@ -21,20 +21,10 @@ import numpy as np
 
 from edge_s2i.errors import AudioError, EdgeS2IError, LinkError
 from firmware_bridge.host.line import Line
+from firmware_bridge.link.happenings import Begun, Closed, Ended, Happening, Opened, Shown, TakenBack, Told
 from firmware_bridge.link.messages import Hello, Log, Status
 from firmware_bridge.link.panel import Panel, fit
-from firmware_bridge.link.session import (
-    Begun,
-    Closed,
-    Ended,
-    Happening,
-    HostSession,
-    Opened,
-    SessionSettings,
-    Shown,
-    TakenBack,
-    Told,
-)
+from firmware_bridge.link.session import HostSession, SessionSettings
 from firmware_bridge.link.spec import SAMPLE_RATE, AnswerFlag, PictureState
 from firmware_bridge.link.utterances import Account, Utterance
 

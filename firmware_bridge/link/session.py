@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_s2i.errors import LinkError
 from firmware_bridge.link.frame import Frame, FrameDecoder, encode_frame
+from firmware_bridge.link.happenings import Begun, Closed, Ended, Happening, Opened, Shown, TakenBack, Told
 from firmware_bridge.link.messages import (
     Ack,
     Answer,
@@ -53,6 +54,8 @@ from firmware_bridge.link.utterances import Utterance
 
 END_GRACE = 0.05  # s that an utterance's late frames have after its end
 IDLE_END = 2.0  # s without audio after which an utterance whose end was lost is over
+MAX_OPEN_UTTERANCES = 4  # a board has one; more only while late frames are waited for
+REFUSE_INTERVAL = 1.0  # s: a board that floods is not flooded in return
 MAX_DIFFERS = 3  # times that a picture is sent again because the panel's memory is another
 
 
@@ -68,62 +71,6 @@ class SessionSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.audio_samples <= MAX_AUDIO_SAMPLES:
             raise LinkError(f"audio frames of {self.audio_samples} samples are impossible; 1 to {MAX_AUDIO_SAMPLES}")
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A board is there."""
-
-    hello: Hello
-
-
-@dataclass(frozen=True)
-class Closed:
-    """The board is gone, or was refused, and why."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Begun:
-    """Somebody begins to speak."""
-
-    utterance: Utterance
-
-
-@dataclass(frozen=True)
-class Ended:
-    """An utterance is whole, or as whole as it gets."""
-
-    utterance: Utterance
-
-
-@dataclass(frozen=True)
-class TakenBack:
-    """The user does not want the utterance drawn."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class Told:
-    """The board says how it is, or a line for its log."""
-
-    message: Status | Log
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A picture has ended in this state."""
-
-    picture: int
-    utterance: int
-    final: bool
-    state: PictureState
-    checksum: int  # CRC-32 of the whole picture in the panel's byte order
-
-
-Happening = Opened | Closed | Begun | Ended | TakenBack | Told | Shown
 
 
 @dataclass
@@ -203,6 +150,7 @@ class HostSession:
         self._open: _Open | None = None
         self._heard_at = now
         self._asked_at = now
+        self._refused_at = now - REFUSE_INTERVAL
         self._happenings: list[Happening] = []
         self._send(HelloRequest(nonce))
 
@@ -426,6 +374,9 @@ class HostSession:
         )
 
     def _refuse(self, reason: Refusal, text: str) -> None:
+        if self._now - self._refused_at < REFUSE_INTERVAL:
+            return
+        self._refused_at = self._now
         short = text.encode()[:MAX_TEXT].decode(errors="ignore")
         self._send(Refuse(reason, VERSION, short))
         self._end_session(f"refused the board: {text}", always=True)
@@ -464,6 +415,8 @@ class HostSession:
         if speech is None:
             for other in opened.speech.values():  # one voice at a time: an earlier utterance is over, its end was lost
                 other.over_at = self._now if other.over_at is None else other.over_at
+            if len(opened.speech) >= MAX_OPEN_UTTERANCES:
+                return None
             speech = _Speech(Utterance(number), self._now)
             opened.speech[number] = speech
             self._happenings.append(Begun(speech.utterance))

@@ -56,12 +56,12 @@ def speech_header(samples: np.ndarray) -> str:
     )
 
 
-def build(samples: np.ndarray, out: Path) -> None:
-    """Compiles the firmware; RequestError where the compiler is missing or complains."""
+def build(samples: np.ndarray, out: Path, side: int = 128) -> None:
+    """Compiles the firmware for a panel of so many pixels a side; RequestError where the compiler is not there."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "speech.h").write_text(speech_header(samples), encoding="utf-8")
         flags = [*CORTEX_M4F, "-Os", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-nostdlib"]
-        flags += [f"-I{folder}", f"-T{FOLDER / 'board.ld'}", "-Wl,--gc-sections"]
+        flags += [f"-DPANEL_SIDE={side}", f"-I{folder}", f"-T{FOLDER / 'board.ld'}", "-Wl,--gc-sections"]
         inputs = [FOLDER / "startup.c", FOLDER / "main.c", *sources()]
         compile_c(COMPILER, flags, inputs, out)
 

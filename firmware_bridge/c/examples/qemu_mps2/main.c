@@ -7,7 +7,11 @@
 
 #include "speech.h"
 
-enum { SIDE = 128, PAYLOAD = 768, RING = 4096, MS_BETWEEN = 3000 };
+#ifndef PANEL_SIDE
+#define PANEL_SIDE 128
+#endif
+
+enum { SIDE = PANEL_SIDE, PAYLOAD = 768, RING = 4096, MS_BETWEEN = 3000 };
 
 /* The APB UART of ARM's CMSDK. */
 #define UART_DATA (*(volatile uint32_t *)0x40004000u)
