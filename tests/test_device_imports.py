@@ -13,7 +13,7 @@ import edge_s2i.audio
 import edge_s2i.runtime
 
 ROOT = Path(edge_s2i.__file__).parent
-DEVICE_CLI = ("main", "draw", "demo", "info", "doctor", "extras")
+DEVICE_CLI = ("main", "draw", "demo", "info", "doctor", "extras", "flash")
 ABSENT = (
     "torch",
     "torchaudio",
