@@ -2,13 +2,19 @@
 
 import asyncio
 import re
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import edge_s2i
 from firmware_bridge.host import Bridge, BridgeSettings, open_line
+from firmware_bridge.link.adpcm import AdpcmState, decode_adpcm, encode_adpcm
+from firmware_bridge.link.panel import Panel
 from firmware_bridge.link.session import SessionSettings
+from firmware_bridge.link.spec import PixelOrder
+from firmware_bridge.link.tiles import Tiling
 from firmware_bridge.simulator.lossy_line import LossyLine
 from firmware_bridge.tools import qemu_firmware
 
@@ -45,6 +51,16 @@ def panel_reports(bridge):
     return [pair for pair in pairs if pair[1] is not None]
 
 
+def expected_checksum():
+    """Of what the runtime draws from the recording, coded as it goes over the line, in the panel's pixels."""
+    samples = qemu_firmware.recording_samples(RECORDING)
+    codes, _ = encode_adpcm(samples, AdpcmState())
+    heard, _ = decode_adpcm(codes, len(samples), AdpcmState())
+    drawing = edge_s2i.load(threads=1)((heard.astype(np.float32) / 32768.0, 16_000))
+    pixels = Panel(Tiling(128, 128, 8), PixelOrder.BIG).render(drawing.arrays[0])
+    return zlib.crc32(pixels.tobytes())
+
+
 async def run_until_shown(bridge):
     task = asyncio.create_task(bridge.run())
     try:
@@ -61,6 +77,7 @@ def test_a_dog_said_on_the_board_is_drawn_on_its_panel(pty):
     bridge = Bridge(edge_s2i.load(threads=1), lambda: open_line(pty), BridgeSettings())
     asyncio.run(run_until_shown(bridge))
     assert all(there == here for there, here in panel_reports(bridge))
+    assert panel_reports(bridge)[0][0] == expected_checksum()
     assert bridge.state.understood == bridge.state.utterances
     assert "dog" in bridge.state.last_answer
     assert bridge.state.last_account.missing == 0

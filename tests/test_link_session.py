@@ -7,7 +7,7 @@ from link_bench import Bench, noise_picture
 from edge_s2i.errors import LinkError
 from firmware_bridge.link.messages import Event, Log, Ping
 from firmware_bridge.link.session import Closed, Ended, HostSession, SessionSettings, Shown, Told
-from firmware_bridge.link.spec import AnswerFlag, AudioFormat, EventKind, PictureState, PixelOrder, Type
+from firmware_bridge.link.spec import AnswerFlag, AudioFormat, EventKind, PictureFormat, PictureState, PixelOrder, Type
 from firmware_bridge.simulator import LossyPipe, PipeSettings, SimulatedBoard
 
 SPEECH = (4000 * np.sin(np.arange(8000) / 9) * np.sin(np.arange(8000) / 900)).astype(np.int16)
@@ -253,6 +253,19 @@ def test_panels_of_other_sizes(width, height, side):
     picture = np.random.default_rng(1).integers(0, 65536, (height, width)).astype(np.uint16)
     bench.show(picture)
     assert np.array_equal(bench.board.memory, picture)
+
+
+@pytest.mark.parametrize("corrupt", [0.0, 0.01])
+def test_a_board_with_a_decoder_gets_a_jpeg_file(corrupt):
+    options = {"picture_formats": PictureFormat.JPEG}
+    bench = Bench(PipeSettings(baud=921_600, corrupt=corrupt), seed=7, step=0.001, board_options=options)
+    bench.open()
+    content = np.random.default_rng(3).integers(0, 256, 5003).astype(np.uint8).tobytes()
+    assert not bench.host.show(noise_picture())
+    assert bench.host.show_jpeg(content, 128, 128)
+    bench.run(lambda: bench.count(Shown) == 1)
+    assert bytes(bench.board.jpeg) == content
+    assert bench.happened[-1].state == PictureState.WHOLE
 
 
 def test_a_panel_that_cannot_be_is_refused():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import secrets
 import time
 from collections import deque
@@ -21,7 +22,7 @@ import numpy as np
 from edge_s2i.errors import AudioError, EdgeS2IError, LinkError
 from firmware_bridge.host.line import Line
 from firmware_bridge.link.messages import Hello, Log, Status
-from firmware_bridge.link.panel import Panel
+from firmware_bridge.link.panel import Panel, fit
 from firmware_bridge.link.session import (
     Begun,
     Closed,
@@ -41,6 +42,7 @@ POLL_SECONDS = 0.004
 LEAST_PARTIAL_SECONDS = 0.4  # of speech: before it there is nothing to draw
 MOST_UTTERANCE_SECONDS = 4.0
 KEPT_CHECKSUMS = 8
+JPEG_QUALITY = 85
 
 Draw = Callable[..., Any]  # (samples, rate), seed=, draw_anyway= -> edge_s2i's Drawing
 
@@ -270,11 +272,21 @@ class Bridge:
     def _show(self, picture: np.ndarray, utterance: int, final: bool) -> bool:
         if self.session is None or self.session.hello is None:
             return False
-        panel = Panel.of(self.session.hello)
+        hello = self.session.hello
+        panel = Panel.of(hello)
         if panel is None:
-            return False
+            size = (hello.panel_width or picture.shape[1], hello.panel_height or picture.shape[0])
+            return self.session.show_jpeg(_jpeg(fit(picture, *size)), *size, utterance=utterance, final=final)
         return self.session.show(panel.render(picture), utterance=utterance, final=final)
 
     def _say(self, text: str) -> None:
         if not self.state.log or self.state.log[-1] != text:
             self.state.log.append(text)
+
+
+def _jpeg(picture: np.ndarray) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "JPEG", quality=JPEG_QUALITY)
+    return out.getvalue()

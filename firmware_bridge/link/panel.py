@@ -38,7 +38,7 @@ class Panel:
         """
         tiling = self.tiling
         if picture.shape[:2] != (tiling.height, tiling.width):
-            picture = _fit(picture, tiling.width, tiling.height)
+            picture = fit(picture, tiling.width, tiling.height)
         content = pack_rgb565(picture, byte_order="big" if self.order == PixelOrder.BIG else "little")
         return np.frombuffer(content, np.uint16).reshape(tiling.height, tiling.width)
 
@@ -54,9 +54,9 @@ class Panel:
         self, picture: OutgoingPicture, state: PictureState, arrived: np.ndarray | None, sent: np.ndarray | None
     ) -> None:
         """Takes over what a picture that ended in `state` has left on the panel."""
-        if picture.pixels is None or state == PictureState.REFUSED:
+        if state == PictureState.REFUSED:
             return
-        if state == PictureState.DIFFERS:
+        if picture.pixels is None or state == PictureState.DIFFERS:  # a JPEG leaves what its decoder makes of it
             self._known[:] = False
             return
         there = picture.dirty if arrived is None or state == PictureState.WHOLE else arrived
@@ -68,7 +68,8 @@ class Panel:
             self._known[sent & ~there] = False  # may have arrived, or not
 
 
-def _fit(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+def fit(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """(H, W, 3) uint8 scaled into (height, width, 3), its shape kept and black beside it."""
     from PIL import Image
 
     scale = min(width / picture.shape[1], height / picture.shape[0])

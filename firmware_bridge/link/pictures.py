@@ -191,6 +191,7 @@ class PictureSender:
                 self._begin_at = None
             if self._probe is not None and _not_before(ack.sequence, self._probe):
                 self._probe = None
+                self._progress_at = now
             self._timeouts = 0
             self._land(ack.sequence, now)
             self._retry = self._retry_time()
@@ -224,10 +225,6 @@ class PictureSender:
                 self._probe = self._begin_sequence
         while self._send_data(now):
             pass
-
-    def next_time(self) -> float | None:
-        """When `poll` has something to do at the latest; None without a picture."""
-        return None if self._picture is None else self._progress_at + self._retry
 
     def abandon(self, state: PictureState = PictureState.UNKNOWN) -> None:
         """Forgets the picture under way without a word, as when the session is over or another will follow."""

@@ -28,7 +28,7 @@ from firmware_bridge.link.messages import (
     schema_hash,
 )
 from firmware_bridge.link.panel import Panel
-from firmware_bridge.link.pictures import OutgoingPicture, PictureSender
+from firmware_bridge.link.pictures import OutgoingPicture, PictureSender, jpeg_picture
 from firmware_bridge.link.spec import (
     CONTROL_RETRY,
     CONTROL_TRIES,
@@ -44,6 +44,7 @@ from firmware_bridge.link.spec import (
     AudioFormat,
     EventKind,
     Flag,
+    PictureFormat,
     PictureState,
     Refusal,
     Type,
@@ -157,9 +158,11 @@ class _Speech:
 class _Wish:
     """A picture that waits until the one under way is done."""
 
-    pixels: np.ndarray
+    pixels: np.ndarray | None  # None: `jpeg` is the picture
     utterance: int
     final: bool
+    jpeg: bytes = b""
+    size: tuple[int, int] = (0, 0)  # of the JPEG: width and height
     differs: int = 0
 
 
@@ -271,12 +274,24 @@ class HostSession:
         A partial picture waits for the one under way and is replaced by a newer one; a final one does not wait.
         """
         opened = self._open
-        if opened is None or opened.panel is None or opened.sender is None:
+        if opened is None or opened.panel is None:
             return False
-        opened.wish = _Wish(pixels, utterance, final)
+        self._wish(opened, _Wish(pixels, utterance, final))
+        return True
+
+    def show_jpeg(self, content: bytes, width: int, height: int, *, utterance: int = 0, final: bool = True) -> bool:
+        """Brings a JPEG file to a board that decodes it itself; False where there is none."""
+        opened = self._open
+        if opened is None or not opened.hello.picture_formats & PictureFormat.JPEG:
+            return False
+        self._wish(opened, _Wish(None, utterance, final, content, (width, height)))
+        return True
+
+    def _wish(self, opened: _Open, wish: _Wish) -> None:
+        final = wish.final
+        opened.wish = wish
         if opened.current is None or (final and not opened.current.final):
             self._show_wish(opened)
-        return True
 
     def cancel_picture(self) -> None:
         """Gives the picture under way, and one that waits, up."""
@@ -380,13 +395,13 @@ class HostSession:
         self._end_session("the board has started again")
         self._session_number = self._session_number % 255 + 1
         opened = _Open(hello, self._session_number, panel)
-        if panel is not None:
+        if panel is not None or hello.picture_formats & PictureFormat.JPEG:
             opened.sender = PictureSender(
                 self._send,
                 self._picture_ended,
                 max_payload=min(hello.max_payload, MAX_PAYLOAD),
                 credits=hello.credits,
-                tile_side=hello.tile_side,
+                tile_side=0 if panel is None else hello.tile_side,
             )
         self._open = opened
         self._heard_at = self._now
@@ -476,22 +491,27 @@ class HostSession:
             self._show_wish(opened)
 
     def _show_wish(self, opened: _Open) -> None:
-        if opened.wish is None or opened.panel is None or opened.sender is None:
+        if opened.wish is None or opened.sender is None:
             return
         wish, opened.wish = opened.wish, None
         # Giving an earlier picture up tells what of it the panel shows, so that comes before the comparison.
         opened.sender.abandon(PictureState.CANCELLED)
         self._picture_number = (self._picture_number + 1) & 0xFFFF
-        picture = opened.panel.picture(self._picture_number, wish.pixels, wish.utterance, wish.final)
+        number = self._picture_number
+        if wish.pixels is not None and opened.panel is not None:
+            picture = opened.panel.picture(number, wish.pixels, wish.utterance, wish.final)
+        else:
+            picture = jpeg_picture(number, wish.jpeg, *wish.size, utterance=wish.utterance, final=wish.final)
         opened.current = wish
         opened.sender.show(picture, self._now)
 
     def _picture_ended(self, picture: OutgoingPicture, state: PictureState) -> None:
         opened = self._open
-        if opened is None or opened.panel is None or opened.sender is None:
+        if opened is None or opened.sender is None:
             return
         current, opened.current = opened.current, None
-        opened.panel.learn(picture, state, opened.sender.arrived, opened.sender.sent)
+        if opened.panel is not None:
+            opened.panel.learn(picture, state, opened.sender.arrived, opened.sender.sent)
         if state == PictureState.DIFFERS and current is not None and current.differs < MAX_DIFFERS:
             current.differs += 1
             opened.wish = opened.wish or current

@@ -32,6 +32,7 @@ from firmware_bridge.link.messages import (
 )
 from firmware_bridge.link.spec import (
     ACK_DELAY,
+    CHUNK_BYTES,
     CONTROL_RETRY,
     CONTROL_TRIES,
     HELLO_INTERVAL,
@@ -49,7 +50,7 @@ from firmware_bridge.link.spec import (
     Refusal,
     Type,
 )
-from firmware_bridge.link.tiles import Tiling, decode_records, pack_map, picture_checksum, unpack_map
+from firmware_bridge.link.tiles import RECORD_HEAD, Tiling, decode_records, pack_map, picture_checksum, unpack_map
 
 
 @dataclass
@@ -91,6 +92,7 @@ class SimulatedBoard:
     height: int = 128
     tile_side: int = 8
     pixel_order: PixelOrder = PixelOrder.BIG
+    picture_formats: PictureFormat = PictureFormat.TILES
     audio_formats: AudioFormat = AudioFormat.S16LE | AudioFormat.IMA_ADPCM
     max_payload: int = 1024
     credits: int = 4096
@@ -103,6 +105,7 @@ class SimulatedBoard:
         self.counters = BoardCounters()
         self.tiling = Tiling(self.width, self.height, self.tile_side)
         self.memory = np.zeros((self.height, self.width), np.uint16)
+        self.jpeg = bytearray()
         self.open = False
         self.refused = ""
         self.answers: list[Answer] = []
@@ -238,7 +241,7 @@ class SimulatedBoard:
                 boot_nonce=self.boot_nonce,
                 schema=self.schema,
                 audio_formats=self.audio_formats,
-                picture_formats=PictureFormat.TILES,
+                picture_formats=self.picture_formats,
                 panel_width=self.width,
                 panel_height=self.height,
                 pixel_order=self.pixel_order,
@@ -344,7 +347,15 @@ class SimulatedBoard:
             self._draw(current, message)
 
     def _begin(self, begin: PictureBegin) -> _Incoming:
-        fits = begin.format == PictureFormat.TILES and (begin.width, begin.height, begin.tile_side) == (
+        if begin.format == self.picture_formats & PictureFormat.JPEG and begin.units == -(-begin.size // CHUNK_BYTES):
+            self.jpeg = bytearray(begin.size)
+            self._picture = _Incoming(begin, PictureState.RECEIVING, ~unpack_map(begin.dirty, begin.units))
+            return self._picture
+        fits = begin.format == self.picture_formats & PictureFormat.TILES and (
+            begin.width,
+            begin.height,
+            begin.tile_side,
+        ) == (
             self.width,
             self.height,
             self.tile_side,
@@ -360,6 +371,10 @@ class SimulatedBoard:
         if not self._unacknowledged:
             self._ack_since = self._now
         self._unacknowledged += encoded_length(len(message.content) + 2)
+        if current.begin.format == PictureFormat.JPEG:
+            self._store(current, message.content)
+            self._check_whole(current)
+            return
         for index, content in decode_records(self.tiling, message.content):
             if not current.received[index]:
                 current.received[index] = True
@@ -367,10 +382,24 @@ class SimulatedBoard:
                 self.memory[box] = np.frombuffer(content, np.uint16).reshape(self.memory[box].shape)
         self._check_whole(current)
 
+    def _store(self, current: _Incoming, content: bytes) -> None:
+        at = 0
+        while at < len(content):
+            unit = int.from_bytes(content[at : at + 2], "little")
+            first = unit * CHUNK_BYTES
+            length = min(CHUNK_BYTES, len(self.jpeg) - first)
+            chunk = content[at + RECORD_HEAD : at + RECORD_HEAD + length]
+            if unit >= current.begin.units or len(chunk) != length:
+                raise LinkError(f"chunk {unit} is impossible")
+            self.jpeg[first : first + length] = chunk
+            current.received[unit] = True
+            at += RECORD_HEAD + length
+
     def _check_whole(self, current: _Incoming) -> bool:
         if current.state != PictureState.RECEIVING or not current.received.all():
             return False
-        current.checksum = picture_checksum(self.memory.tobytes())
+        is_jpeg = current.begin.format == PictureFormat.JPEG
+        current.checksum = picture_checksum(bytes(self.jpeg) if is_jpeg else self.memory.tobytes())
         right = current.checksum == current.begin.checksum
         current.state = PictureState.WHOLE if right else PictureState.DIFFERS
         self.counters.pictures += right

@@ -83,11 +83,6 @@ class LossyPipe:
         self._held = None
         self._free_at = 0.0
 
-    @property
-    def next_time(self) -> float | None:
-        """When the next bytes arrive."""
-        return self._queue[0][0] if self._queue else None
-
     def _damaged(self, content: bytes) -> bytes:
         settings = self.settings
         if not (settings.corrupt or settings.drop or settings.flip):

@@ -189,8 +189,8 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             stack = "not told" if cost.worst_stack is None else f"{cost.worst_stack} in {cost.deepest}"
             print(
-                f"{cost.target:14} text {cost.board_text:5} (all {cost.whole_text:5}), data {cost.data}, bss {cost.bss}, "
-                f"context {cost.board_context} (host {cost.host_context}), worst stack {stack}"
+                f"{cost.target:14} text {cost.board_text:5} (all {cost.whole_text:5}), data {cost.data}, "
+                f"bss {cost.bss}, context {cost.board_context} (host {cost.host_context}), worst stack {stack}"
             )
     return int(over)
 

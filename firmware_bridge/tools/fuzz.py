@@ -22,7 +22,7 @@ from pathlib import Path
 from edge_s2i.errors import RequestError
 from firmware_bridge.tools.c_spec import C_FOLDER
 
-TARGETS = {"cobs": 300, "frame": 300, "adpcm": 128, "tiles": 128, "messages": 200, "device": 200, "host": 160}
+TARGETS = {"cobs": 300, "frame": 64, "adpcm": 128, "tiles": 64, "messages": 200, "device": 200, "host": 160}
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 SANITIZERS = "address,undefined"
 PYTHON_TARGET = Path(__file__).parent / "fuzz_python.py"
@@ -71,7 +71,7 @@ def run_libfuzzer(target: str, program: Path, runs: int, folder: Path) -> dict[s
 
 def run_afl(target: str, program: Path, seconds: int, folder: Path) -> dict[str, object]:
     """Runs AFL++ for so many seconds."""
-    seeds, out = folder / f"seeds-{target}", folder / f"afl-{target}"
+    seeds, out = folder / f"afl-seeds-{target}", folder / f"afl-out-{target}"
     seeds.mkdir(exist_ok=True)
     (seeds / "seed").write_bytes(bytes(range(64)))
     quiet = {

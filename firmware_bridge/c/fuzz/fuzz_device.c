@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (how & 1u) {
             s2i_device_receive(&device, data, bytes, now);
         } else {
-            header.version = (how & 0x40u) ? (uint8_t)(how << 4) : S2I_VERSION;
+            header.version = (uint8_t)((how & 0x40u) ? (uint32_t)how << 4 : S2I_VERSION);
             header.type = type;
             header.session = (how & 2u) ? 2 : device.session;
             header.sequence++;

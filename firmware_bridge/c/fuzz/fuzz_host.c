@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (how & 1u) {
             s2i_host_receive(&host, data, bytes, now);
         } else {
-            header.version = (how & 0x40u) ? (uint8_t)(how << 4) : S2I_VERSION;
+            header.version = (uint8_t)((how & 0x40u) ? (uint32_t)how << 4 : S2I_VERSION);
             header.type = type;
             header.session = (how & 2u) ? 2 : host.session;
             header.sequence++;
@@ -91,7 +91,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         now += how >> 2;
         if (how & 0x80u) {
-            (void)s2i_host_show(&host, picture, NULL, 2, 0);
+            /* Another board may be in session by now: the picture must be of its panel's size. */
+            if (host.hello.panel_width == SIDE && host.hello.panel_height == SIDE) {
+                (void)s2i_host_show(&host, picture, NULL, 2, 0);
+            }
             (void)s2i_host_answer(&host, 1, 1, 200, "answer");
             if (type & 1u) {
                 s2i_host_cancel(&host);

@@ -201,6 +201,7 @@ bool s2i_picture_out_take(s2i_host *host, const s2i_frame *frame) {
         }
         if (picture->probing && (uint16_t)(ack.sequence - picture->probe) < 0x8000u) {
             picture->probing = false;
+            picture->progress_at = host->now;
         }
         picture->timeouts = 0;
         land(host, ack.sequence);

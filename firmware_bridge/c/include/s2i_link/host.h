@@ -103,7 +103,7 @@ void s2i_host_receive(s2i_host *host, const uint8_t *bytes, size_t length, uint3
 void s2i_host_poll(s2i_host *host, uint32_t now);
 
 /* Sends a picture of the panel's size, 2 * width * height bytes in the panel's order, that stays where it is until
- * picture_end. `shown`, where not NULL, is what the panel shows: only what differs is sent. A picture under way is
+ * picture_end. Another session may have brought another panel: `hello` in the context says its size now. `shown`, where not NULL, is what the panel shows: only what differs is sent. A picture under way is
  * given up, and then `shown` must be NULL. `flags`: S2I_PICTURE_FLAG_. False without a session or panel. */
 bool s2i_host_show(s2i_host *host, const uint8_t *picture, const uint8_t *shown, uint16_t utterance, uint8_t flags);
 
