@@ -14,7 +14,7 @@ import edge_s2i.device
 import edge_s2i.runtime
 
 ROOT = Path(edge_s2i.__file__).parent
-DEVICE_CLI = ("main", "draw", "demo", "live", "info", "doctor", "extras")
+DEVICE_CLI = ("main", "draw", "demo", "live", "info", "doctor", "extras", "flash")
 ABSENT = (
     "torch",
     "torchaudio",

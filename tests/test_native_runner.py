@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import native_program as native
@@ -279,8 +280,14 @@ def test_constants_are_those_of_python():
     assert {name: ours.get(name) for name in theirs} == theirs
 
 
+def test_version_is_that_of_the_package():
+    project = tomllib.loads((native.ROOT / "pyproject.toml").read_text())["project"]
+    assert run("--version").stdout.decode() == f"s2i_run {project['version']}\n"
+
+
 def test_clang_takes_it_too():
     native.needs("clang")
-    sources = [*sorted((native.RUNNER / "src").glob("*.c")), native.FLASH / "s2i_flash.c"]
+    folders = (native.RUNNER / "src", native.RUNNER / "fuzz", native.FLASH)
+    sources = [path for folder in folders for path in sorted(folder.glob("*.c"))]
     flags = ["-std=c99", "-fsyntax-only", *native.WARNINGS, "-D_POSIX_C_SOURCE=200809L"]
     native.checked("clang", *flags, *native.INCLUDES, *sources)

@@ -28,6 +28,7 @@ struct alsa {
     int (*close)(snd_pcm_t *pcm);
     const char *(*text)(int error);
     int (*set_handler)(error_handler handler);
+    int (*forget)(void); /* frees the configuration that it has read */
 };
 
 /* libasound writes its own lines on stderr unless something else takes them. */
@@ -46,7 +47,8 @@ static bool load(struct alsa *alsa, struct failure *failure)
         || !library_function(alsa->library, "snd_pcm_recover", &alsa->recover)
         || !library_function(alsa->library, "snd_pcm_close", &alsa->close)
         || !library_function(alsa->library, "snd_strerror", &alsa->text)
-        || !library_function(alsa->library, "snd_lib_error_set_handler", &alsa->set_handler))
+        || !library_function(alsa->library, "snd_lib_error_set_handler", &alsa->set_handler)
+        || !library_function(alsa->library, "snd_config_update_free_global", &alsa->forget))
         return fail(failure, "libasound lacks a function that is needed; ALSA 1.0.11 or newer has them all");
     (void)alsa->set_handler(stay_quiet);
     return true;
@@ -113,6 +115,8 @@ bool capture(const char *device, double seconds, struct sound *sound, struct fai
     memset(sound, 0, sizeof *sound);
     memset(&alsa, 0, sizeof alsa);
     captured = load(&alsa, failure) && capture_with(&alsa, device, (size_t)(seconds * SAMPLE_RATE), sound, failure);
+    if (alsa.forget != NULL)
+        (void)alsa.forget();
     library_close(alsa.library);
     return captured;
 }

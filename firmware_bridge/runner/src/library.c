@@ -46,6 +46,10 @@ bool library_open(void **library, const char *given, const char *variable, const
         if (!find_in_folder(name, stem, path, failure))
             return false;
         name = path;
+    } else if (name != fallback && strchr(name, '/') == NULL) { /* the loader does not look in the working folder */
+        if ((size_t)snprintf(path, sizeof path, "./%s", name) >= sizeof path)
+            return fail(failure, "the path of %.40s is too long", name);
+        name = path;
     }
     *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (*library == NULL) {
