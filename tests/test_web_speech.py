@@ -62,6 +62,22 @@ def test_constants_are_pythons():
     assert ask("constants") == {name: getattr(front_end, name) for name in front_end.__dataclass_fields__}
 
 
+def test_listening_settings_are_pythons():
+    ours, theirs = ask("settings"), ListenSettings()
+    names = {
+        "preRoll": theirs.pre_roll,
+        "trailingSilence": theirs.trailing_silence,
+        "refractory": theirs.refractory,
+        "minVoice": round(theirs.min_voice * 16_000 / 512),
+        "partialEvery": theirs.partial_every,
+        "partialStrength": theirs.partial_strength,
+        "voiceThreshold": theirs.vad_threshold,
+        "seed": theirs.seed,
+        "style": theirs.style,
+    }
+    assert {name: ours[name] for name in names} == names
+
+
 def test_log_mel_equals_numpys(recordings):
     clips = [*recordings, np.zeros(4000, np.float32), tiny.word(1), recordings[0][:512]]
     for clip, answer in zip(clips, ask("logMel", clips=[to_text(clip) for clip in clips]), strict=True):

@@ -164,9 +164,8 @@ class Conversation:
                     self._obey(item.name)
                 else:
                     self._hear(item)
-        except (TimeoutError, CancelledError, RuntimeError) as error:
-            # The page does not take its pictures, or is gone; RuntimeError: the connection was closed meanwhile.
-            self._give_up(f"pictures could not be sent ({type(error).__name__})")
+        except ClosingError as closing:
+            self._give_up(closing.reason)
         except EdgeS2IError as error:
             self._give_up(str(error))
         except Exception:
@@ -294,7 +293,12 @@ class Conversation:
         packed = protocol.pack_event(event, pictures, samples)
         sending = self._websocket.send_text(packed) if isinstance(packed, str) else self._websocket.send_bytes(packed)
         future = asyncio.run_coroutine_threadsafe(sending, self._loop)
-        future.result(self._limits.send_seconds)
+        try:
+            future.result(self._limits.send_seconds)
+        except (TimeoutError, CancelledError, RuntimeError, WebSocketDisconnect) as error:
+            # The page does not take its pictures, or is gone; RuntimeError: the connection was closed meanwhile.
+            future.cancel()
+            raise ClosingError(protocol.FAILED, f"pictures could not be sent ({type(error).__name__})") from error
 
 
 def reason_code(sentence: str) -> str:

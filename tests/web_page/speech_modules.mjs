@@ -40,6 +40,9 @@ const answers = {
   async constants() {
     return (await page('speech/audio-constants.js')).FRONT_END;
   },
+  async settings() {
+    return (await page('speech/session.js')).SETTINGS;
+  },
   async logMel({ clips }) {
     const { logMel, modulation, normalizeLogMel } = await page('speech/log-mel.js');
     return clips.map((clip) => {

@@ -10,6 +10,7 @@ const WARM_UP_SECONDS = 1.5;
 let draw = null;
 let session = null;
 let latest = null; // { utterance, embedding } of the last final picture that was understood
+let chosen = {}; // settings that came while the bundle was loaded
 let keepSamples = false;
 
 async function fetched(url) {
@@ -25,7 +26,7 @@ async function open({ settings, gpu, debug }) {
   const { graphs, ...computing } = await chooseGraphs(bundle, exampleEmbedding(bundle), gpu);
   draw = new SpeechToPicture(bundle, graphs.runEncoder, graphs.runGenerator);
   await warmUp();
-  session = new SpeechSession(draw, emit, settings);
+  session = new SpeechSession(draw, emit, { ...settings, ...chosen });
   const { styles, default_style: usual, image_size: size } = bundle.manifest;
   self.postMessage({ type: 'ready', styles, usual, size, ...computing });
   await drawStyles(null, exampleEmbedding(bundle));
@@ -91,6 +92,7 @@ const actions = {
   finish: () => session?.finish(),
   choose: ({ settings }) => {
     if (session) session.settings = { ...session.settings, ...settings };
+    else chosen = { ...chosen, ...settings };
   },
   redraw: ({ how }) => session?.then(() => redraw(how)),
 };

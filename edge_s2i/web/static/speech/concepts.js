@@ -46,13 +46,6 @@ export class ConceptIndex {
     this.temperature = temperature;
   }
 
-  /** The prototype of one concept, or null for a name that is not known. */
-  prototype(name) {
-    const row = this.names.indexOf(name);
-    const { columns, values } = this.prototypes;
-    return row < 0 ? null : values.slice(row * columns, (row + 1) * columns);
-  }
-
   /** softmax(cosine / temperature) of a unit-length embedding, in the order of the names. */
   probabilities(embedding) {
     const { rows, columns, values } = this.prototypes;

@@ -4,13 +4,14 @@
 import { HOP_LENGTH, MAX_SAMPLES, SAMPLE_RATE } from './audio-constants.js';
 import { EnergyDetector, WINDOW } from './voice-activity.js';
 
+// The defaults are those of runtime/listen_settings.py, which a test compares.
 export const SETTINGS = Object.freeze({
-  preRoll: 0.3, // s kept from before the voice was noticed
+  preRoll: 0.5, // s kept from before the voice was noticed
   trailingSilence: 0.3, // s without voice that end an utterance
   refractory: 0.2, // s after an utterance in which none can start
   minVoice: 2, // windows of voice that start an utterance
   partialEvery: 0.16, // s of speech between partial pictures
-  partialStrength: 0.15, // partial pictures weaker than this are kept back
+  partialStrength: 0.05, // partial pictures fainter than this are kept back
   voiceThreshold: 0.5,
   readings: 4, // pictures of an utterance
   handsFree: false, // a voice starts an utterance; otherwise only `press` does
