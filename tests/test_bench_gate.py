@@ -127,8 +127,9 @@ def test_a_tree_without_c_code_is_absent(tmp_path):
 
 def test_callgrind_dumps_are_read_by_mark():
     dump = "# callgrind format\npart: 2\ndesc: Trigger: Client Request: log-mel\nevents: Ir\nsummary: 1962421\n\n1 2\n"
-    assert callgrind._counts(dump) == ("log-mel", 1_962_421)
-    assert callgrind._counts(dump.replace("Client Request: log-mel", "Program termination"))[0] == ""
+    again = dump.replace("1962421", "1950000")
+    ending = dump.replace("Client Request: log-mel", "Program termination")
+    assert callgrind.least_counts([dump, again, ending]) == {"log-mel": 1_950_000}
 
 
 @needs_weights
