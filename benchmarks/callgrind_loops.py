@@ -1,6 +1,6 @@
 """The hot loops that callgrind counts: run under valgrind by benchmarks.callgrind, never imported.
 
-python callgrind_loops.py MARKS RECORDING [LINK_LIBRARY]: every loop twice to warm up, then RUNS times between the marks.
+python callgrind_loops.py MARKS RECORDING [LINK_LIBRARY]: each loop twice to warm up, then RUNS times between marks.
 """
 
 import ctypes
