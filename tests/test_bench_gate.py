@@ -90,6 +90,7 @@ def test_a_tree_without_weights_is_absent(tmp_path):
 
 SOURCE = """
 #include <stdint.h>
+#include "s2i_sum/sum.h"
 uint32_t s2i_sum(const uint8_t *bytes, uint32_t count);
 uint32_t s2i_sum(const uint8_t *bytes, uint32_t count) {
     volatile uint8_t copy[%d];
@@ -109,6 +110,9 @@ def test_c_code_is_counted_by_text_and_stack(tmp_path):
     folder = tmp_path / "firmware_bridge" / "c" / "src"
     folder.mkdir(parents=True)
     (folder / "tests").mkdir()
+    header = folder.parent / "include" / "s2i_sum" / "sum.h"
+    header.parent.mkdir(parents=True)
+    header.write_text("#define S2I_SUM 1\n")
     (folder / "tests" / "test_sum.c").write_text("#error not a product\n")
     found = []
     for stack in (64, 512):
