@@ -44,7 +44,9 @@ def count_c_code(root: Path, compiler: Compiler) -> dict[str, int]:
     sources = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*.c")) if _is_product(path)]
     if not sources:
         raise AbsentError("there is no C code")
-    includes = sorted({str(path.parent) for folder in FOLDERS for path in (root / folder).rglob("*.h")})
+    headers = [path for folder in FOLDERS for path in (root / folder).rglob("*.h")]
+    # A header is named by itself or, in a library's include folder, behind its folder's name.
+    includes = sorted({str(place) for path in headers for place in (path.parent, path.parent.parent)})
     flags = ["-std=c99", "-Os", "-ffunction-sections", "-fstack-usage", *compiler.flags, *(f"-I{p}" for p in includes)]
     counts: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:

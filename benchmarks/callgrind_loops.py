@@ -1,12 +1,15 @@
 """The hot loops that callgrind counts: run under valgrind by benchmarks.callgrind, never imported.
 
-python callgrind_loops.py MARKS RECORDING [LINK_LIBRARY]: every loop twice to warm up, then once between the marks.
+python callgrind_loops.py MARKS RECORDING [LINK_LIBRARY]: each loop twice to warm up, then RUNS times between marks.
 """
 
 import ctypes
+import gc
 import sys
 from importlib import import_module
 from itertools import chain
+
+RUNS = 3  # between marks, of each loop; the least counts
 
 
 def loops(recording):
@@ -42,6 +45,7 @@ def link_loops(library):
 def main():
     marks = ctypes.CDLL(sys.argv[1])
     marks.s2i_end.argtypes = [ctypes.c_char_p]
+    gc.disable()
     every = chain(loops(sys.argv[2]), *(link_loops(path) for path in sys.argv[3:4]))
     for number, (name, call) in enumerate(every):
         if number == 0:
@@ -49,9 +53,11 @@ def main():
         call()
         call()
         mark = name.encode()
-        marks.s2i_begin()
-        call()
-        marks.s2i_end(mark)
+        for _ in range(RUNS):
+            gc.collect()  # and not in between: what it costs depends on everything else that lives
+            marks.s2i_begin()
+            call()
+            marks.s2i_end(mark)
 
 
 if __name__ == "__main__":

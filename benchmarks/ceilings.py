@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.sessions import make_session
-from benchmarks.timing import interleave
+from benchmarks.timing import Call, interleave
 
 SQUARES = (128, 256, 384, 512)
 COPIES = tuple(2**power for power in range(14, 26))  # bytes moved, read and written: 16 kB to 32 MB
@@ -41,7 +41,7 @@ def measure_ceilings() -> Ceilings:
     gemm: dict[str, float] = {}
     for size in SQUARES:
         first = np.random.default_rng(0).standard_normal((size, size)).astype(np.float32)
-        calls = {"onnxruntime": _onnx_product(size, first)}
+        calls: dict[str, Call] = {"onnxruntime": _onnx_product(size, first)}
         if torch_call := _torch_product(first):
             calls["torch"] = torch_call
         for name, times in interleave(calls, _ROUNDS).items():
@@ -62,7 +62,7 @@ def measure_ceilings() -> Ceilings:
     return Ceilings(gemm, copies)
 
 
-def _onnx_product(size: int, values: np.ndarray):  # type: ignore[no-untyped-def]
+def _onnx_product(size: int, values: np.ndarray) -> Call:
     """A product with constant weights, which the engine lays out beforehand as it does those of a layer."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -79,7 +79,7 @@ def _onnx_product(size: int, values: np.ndarray):  # type: ignore[no-untyped-def
     return lambda: session.run(None, {"x": values})
 
 
-def _torch_product(values: np.ndarray):  # type: ignore[no-untyped-def]
+def _torch_product(values: np.ndarray) -> Call | None:
     try:
         import torch
     except ImportError:

@@ -19,7 +19,7 @@ from benchmarks.counts import count_bundle, wheel_bytes
 from benchmarks.errors import AbsentError, BenchmarkError, run_command
 from benchmarks.gate import Finding
 from benchmarks.latency import ROUNDS, measure_ratios
-from benchmarks.machine import describe
+from benchmarks.machine import Machine, describe
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDING = ROOT / "edge_s2i" / "examples" / "en-dog.ogg"
@@ -67,7 +67,7 @@ def check(base: Path | None = None, *, instructions: bool = True, slow: Mapping[
     report.sections["Counts, against the baseline"] = gate.compare_counts(baseline.counts, counts)
     _check_c_code(report, baseline, base)
     if instructions:
-        _check_instructions(report, baseline, base, toolchain=machine)
+        _check_instructions(report, baseline, base, machine)
     check_latency(report, baseline.ratios.get(machine.key, {}), base, slow or {}, machine.key)
     return report
 
@@ -86,9 +86,9 @@ def _check_c_code(report: Report, baseline: gate.Baseline, base: Path | None) ->
             report.notes.append(f"C code: the baseline knows no {key}")
 
 
-def _check_instructions(report: Report, baseline: gate.Baseline, base: Path | None, toolchain) -> None:  # type: ignore[no-untyped-def]
+def _check_instructions(report: Report, baseline: gate.Baseline, base: Path | None, machine: Machine) -> None:
     try:
-        key = toolchain_key(toolchain)
+        key = toolchain_key(machine)
         now = count_instructions(ROOT, RECORDING)
         before = dict(baseline.instructions.get(key, {})) if base is None else count_instructions(base, RECORDING)
     except AbsentError as error:

@@ -71,17 +71,3 @@ def ratio(times: Sequence[float], reference: Sequence[float]) -> float:
     """
     pairs = sorted(first / second for first, second in zip(times, reference, strict=True))
     return min(min(times) / min(reference), percentile(pairs, 0.5))
-
-
-def slowed(call: Call, factor: float) -> Call:
-    """`call`, `factor` times as slow: for trying whether a gate notices."""
-
-    def slow() -> Any:
-        start = CPU_CLOCK()
-        result = call()
-        until = start + factor * (CPU_CLOCK() - start)
-        while CPU_CLOCK() < until:
-            pass
-        return result
-
-    return slow

@@ -90,6 +90,7 @@ def test_a_tree_without_weights_is_absent(tmp_path):
 
 SOURCE = """
 #include <stdint.h>
+#include "s2i_sum/sum.h"
 uint32_t s2i_sum(const uint8_t *bytes, uint32_t count);
 uint32_t s2i_sum(const uint8_t *bytes, uint32_t count) {
     volatile uint8_t copy[%d];
@@ -109,6 +110,9 @@ def test_c_code_is_counted_by_text_and_stack(tmp_path):
     folder = tmp_path / "firmware_bridge" / "c" / "src"
     folder.mkdir(parents=True)
     (folder / "tests").mkdir()
+    header = folder.parent / "include" / "s2i_sum" / "sum.h"
+    header.parent.mkdir(parents=True)
+    header.write_text("#define S2I_SUM 1\n")
     (folder / "tests" / "test_sum.c").write_text("#error not a product\n")
     found = []
     for stack in (64, 512):
@@ -127,8 +131,9 @@ def test_a_tree_without_c_code_is_absent(tmp_path):
 
 def test_callgrind_dumps_are_read_by_mark():
     dump = "# callgrind format\npart: 2\ndesc: Trigger: Client Request: log-mel\nevents: Ir\nsummary: 1962421\n\n1 2\n"
-    assert callgrind._counts(dump) == ("log-mel", 1_962_421)
-    assert callgrind._counts(dump.replace("Client Request: log-mel", "Program termination"))[0] == ""
+    again = dump.replace("1962421", "1950000")
+    ending = dump.replace("Client Request: log-mel", "Program termination")
+    assert callgrind.least_counts([dump, again, ending]) == {"log-mel": 1_950_000}
 
 
 @needs_weights

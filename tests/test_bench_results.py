@@ -8,7 +8,7 @@ import pytest
 from benchmarks import report, results
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import describe
-from benchmarks.timing import Percentiles, interleave, percentile, ratio, slowed, timed
+from benchmarks.timing import Percentiles, interleave, percentile, ratio
 
 
 def raw_json() -> dict:
@@ -144,15 +144,6 @@ def test_ratio_forgives_noise_but_not_a_slowdown():
     assert ratio(drifting, reference) == pytest.approx(2.0)
     assert ratio(spiked, reference) == pytest.approx(2.0)
     assert ratio([1.5 * value for value in spiked], reference) == pytest.approx(3.0)
-
-
-def test_slowed_call_takes_its_factor():
-    def work() -> int:
-        return sum(range(200_000))
-
-    ratios = sorted(timed(slowed(work, 2.0)) / timed(work) for _ in range(9))
-    assert ratios[4] > 1.5
-    assert slowed(work, 2.0)() == work()
 
 
 def test_percentiles_need_no_order():
