@@ -52,6 +52,9 @@ def export_bundle(settings: ExportSettings) -> Bundle:
     if settings.ship == "fastest":
         kept = {id(item) for item in chosen.values()}
         artefacts = [item for item in artefacts if id(item) in kept or item.role not in ("encoder", "generator")]
+    for item in artefacts:  # jetson/ keeps its names, which its script knows
+        kin = [other for other in artefacts if (other.role, other.engine) == (item.role, item.engine)]
+        item.alone = len(kin) == 1 and not item.folder
     costs = costs_of(material)
     # The threshold of the network itself is compared in the runtime's float16 prototypes: same to three digits.
     prototypes = io.BytesIO()
