@@ -25,7 +25,7 @@ from export.runtimes import runtimes
 from export.settings import ExportSettings
 
 MIN_LEVEL_DB = -55.0  # dB of full scale: the quietest recording of the corpus lies 8 dB above
-_TIE = 1.05  # times as long is no slower: on a busy machine less cannot be told apart
+_TIE = 1.25  # times as long is no slower: on a busy machine less cannot be told apart
 
 
 def export_bundle(settings: ExportSettings) -> Bundle:
