@@ -36,6 +36,7 @@ class Artefact:
     frames: int | None = None
     targets: tuple[str, ...] = ()
     folder: str = ""
+    alone: bool = False  # no other graph of its role and engine is in the bundle: its name needs no precision
     operators: int = 0
     shape: Mapping[str, float] = field(default_factory=dict)
     parity: dict[str, str] = field(default_factory=dict)
@@ -44,9 +45,9 @@ class Artefact:
 
     @property
     def file(self) -> str:
-        """Where it lies in the bundle: generator.int8.onnx, jetson/encoder.fp32.onnx."""
+        """Where it lies in the bundle: generator.int8.onnx, encoder.onnx where there is no other."""
         extension = "onnx" if self.engine == "onnx" else "tflite"
-        name = f"{self.role}.{self.precision}.{extension}"
+        name = f"{self.role}.{extension}" if self.alone else f"{self.role}.{self.precision}.{extension}"
         return f"{self.folder}/{name}" if self.folder else name
 
     def variant(self) -> GraphVariant:

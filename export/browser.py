@@ -39,10 +39,6 @@ class Chromium:
     def missing(self) -> str | None:
         return "chromium is not installed" if self._program is None else self._lacking
 
-    def refuses(self, precision: str) -> str | None:
-        del precision
-        return None
-
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         if not jobs:
             return []

@@ -25,7 +25,7 @@ from export.runtimes import runtimes
 from export.settings import ExportSettings
 
 MIN_LEVEL_DB = -55.0  # dB of full scale: the quietest recording of the corpus lies 8 dB above
-_TIE = 1.05  # times as long is no slower: on a busy machine less cannot be told apart
+_TIE = 1.25  # times as long is no slower: on a busy machine less cannot be told apart
 
 
 def export_bundle(settings: ExportSettings) -> Bundle:
@@ -52,6 +52,9 @@ def export_bundle(settings: ExportSettings) -> Bundle:
     if settings.ship == "fastest":
         kept = {id(item) for item in chosen.values()}
         artefacts = [item for item in artefacts if id(item) in kept or item.role not in ("encoder", "generator")]
+    for item in artefacts:  # jetson/ keeps its names, which its script knows
+        kin = [other for other in artefacts if (other.role, other.engine) == (item.role, item.engine)]
+        item.alone = len(kin) == 1 and not item.folder
     costs = costs_of(material)
     # The threshold of the network itself is compared in the runtime's float16 prototypes: same to three digits.
     prototypes = io.BytesIO()

@@ -95,36 +95,13 @@ def quantize_static(
     return model
 
 
-def to_fp16(graph: onnx.ModelProto, keep: Sequence[str] = ()) -> onnx.ModelProto:
-    """Returns `graph` with weights and arithmetic in float16, inputs and outputs in float32; `keep`: what stays."""
+def to_fp16(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns `graph` with weights and arithmetic in float16, inputs and outputs in float32."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     model = onnx.ModelProto.FromString(graph.SerializeToString())
     del model.graph.value_info[:]  # the converter would trust shapes that it makes wrong
-    return convert_float_to_float16(model, keep_io_types=True, node_block_list=list(keep), disable_shape_infer=False)
-
-
-def attention_nodes(graph: onnx.ModelProto) -> list[str]:
-    """Nodes around every Softmax, whose input float16 rounds to half a nat where attention is as sharp as a memory's.
-
-    The Softmax itself and all between it and the products before it, and what its input was scaled by.
-    """
-    by_output = {name: node for node in graph.graph.node for name in node.output}
-    found: list[str] = []
-    for node in graph.graph.node:
-        if node.op_type != "Softmax":
-            continue
-        found.append(node.name)
-        queue, products = [node.input[0]], 0
-        while queue:
-            before = by_output.get(queue.pop())
-            if before is None or before.name in found:
-                continue
-            found.append(before.name)
-            products += before.op_type in QUANTIZED
-            if products < 2:
-                queue.extend(before.input)
-    return found
+    return convert_float_to_float16(model, keep_io_types=True)
 
 
 def _ready(graph: onnx.ModelProto) -> onnx.ModelProto:

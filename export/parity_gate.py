@@ -70,16 +70,8 @@ def check(artefacts: Sequence[Artefact], runtimes: Sequence[Runtime]) -> None:
             for artefact in chosen:
                 artefact.parity[runtime.name] = f"not checked: {missing}"
             continue
-        refused = {artefact.file: runtime.refuses(artefact.precision) for artefact in chosen}
-        ready = []
-        for artefact in chosen:
-            reason = refused[artefact.file]
-            if reason is None:
-                ready.append(artefact)
-            else:
-                artefact.parity[runtime.name] = f"not shipped for it: {reason}"
-        results = runtime.run([Job(item.content, item.inputs, item.reference.feeds) for item in ready])
-        for artefact, result in zip(ready, results, strict=True):
+        results = runtime.run([Job(item.content, item.inputs, item.reference.feeds) for item in chosen])
+        for artefact, result in zip(chosen, results, strict=True):
             if isinstance(result, str):
                 raise ExportError(f"{artefact.file} does not run on {runtime.name}: {result}")
             verdict = judge(result, artefact.reference, artefact.precision)

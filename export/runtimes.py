@@ -45,10 +45,6 @@ class Runtime(Protocol):
         """Why it cannot be asked; None where it can."""
         ...
 
-    def refuses(self, precision: str) -> str | None:
-        """Why no graph of `precision` is given to it; None where one is."""
-        ...
-
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         """The first output of every feed of every job."""
         ...
@@ -61,10 +57,6 @@ class Here:
         self.name, self.engine = name, engine
 
     def missing(self) -> str | None:
-        return None
-
-    def refuses(self, precision: str) -> str | None:
-        del precision
         return None
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
@@ -89,10 +81,6 @@ class Elsewhere:
 
     def missing(self) -> str | None:
         return self._lacking
-
-    def refuses(self, precision: str) -> str | None:
-        del precision
-        return None
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         if not jobs:

@@ -160,6 +160,7 @@ def test_exported_bundle_draws(fixture_pack: Path, tmp_path: Path, monkeypatch: 
         ("encoder", "onnx"),
         ("generator", "onnx"),
     ]
+    assert bundle.manifest.encoder.file == "encoder.onnx"  # the only one needs no precision in its name
     assert all(item.parity["onnxruntime"] and item.milliseconds > 0 for item in bundle.manifest.variants)
     assert "ms on the machine" in bundle.manifest.choices["encoder on onnx"]
     model = edge_s2i.load(tmp_path / "bundle")

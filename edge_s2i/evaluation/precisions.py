@@ -234,7 +234,7 @@ def _compare(row: dict[str, Any], reference: dict[str, Any]) -> None:
         lost["concept_accuracy"] = reference["concept_accuracy"] - row["concept_accuracy"]
     row["points_lost"] = {name: 100.0 * value for name, value in lost.items()}
     enough = row["psnr_db"] is None or row["psnr_db"] >= LEAST_PSNR
-    row["within_budget"] = bool(enough and max(row["points_lost"].values()) <= MOST_POINTS_LOST)
+    row["within_budget"] = bool(enough and round(max(row["points_lost"].values()), 6) <= MOST_POINTS_LOST)
 
 
 def print_precisions(report: dict[str, Any], console: Any) -> None:
