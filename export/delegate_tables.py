@@ -46,7 +46,7 @@ _ONNX_COMMON = """Add Sub Mul Div Conv ConvTranspose Gemm MatMul MaxPool Reshape
 DELEGATES = (
     Delegate(
         "XNNPACK",
-        "not compared with its source yet: LiteRT's XNNPACK delegate, README.md, sections Limitations and supported operators",
+        "not compared yet: LiteRT's XNNPACK delegate, README.md, sections Limitations and supported operators",
         tflite=_names(
             _TFLITE_COMMON
             + """ DIV ABS SQRT SQUARE NEG EXP SUM MEAN REDUCE_MAX RESIZE_BILINEAR SLICE STRIDED_SLICE SPLIT RELU_N1_TO_1
@@ -68,7 +68,7 @@ DELEGATES = (
     ),
     Delegate(
         "QNN/HTP (Qualcomm)",
-        "not compared with its source yet: ONNX Runtime, docs, QNN execution provider; TFLite: LiteRT, litert/vendors/qualcomm/core/builders",
+        "not compared yet: ONNX Runtime, docs, QNN execution provider; TFLite: LiteRT, litert/vendors/qualcomm",
         onnx=_names(
             _ONNX_COMMON
             + """ LpNormalization ReduceMax ReduceMin Neg Exp Log Sign Round Floor Ceil Elu HardSwish PRelu Tanh Tile
@@ -122,7 +122,7 @@ DELEGATES = (
     ),
     Delegate(
         "NNAPI 1.3",
-        "not compared with its source yet: Android NeuralNetworks.h, operations up to feature level 4, and LiteRT's NNAPI delegate",
+        "not compared yet: Android NeuralNetworks.h, operations up to feature level 4, and LiteRT's NNAPI delegate",
         tflite=_names(
             _TFLITE_COMMON
             + """ DIV ABS SQRT RSQRT EXP SUM MEAN REDUCE_MAX RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SLICE STRIDED_SLICE
@@ -133,7 +133,7 @@ DELEGATES = (
     ),
     Delegate(
         "Ethos-U",
-        "not compared with its source yet: ethos-u-vela, SUPPORTED_OPS.md, 5.2",
+        "not compared yet: ethos-u-vela, SUPPORTED_OPS.md, 5.2",
         tflite=_names(
             _TFLITE_COMMON
             + """ ABS MEAN RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SLICE STRIDED_SLICE SPLIT SPLIT_V TANH HARD_SWISH
