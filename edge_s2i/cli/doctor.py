@@ -120,8 +120,7 @@ def _libraries(backend: str) -> Iterator[Check]:
         "onnx": ("onnxruntime", "capi/libonnxruntime.so*"),
         "litert": ("ai_edge_litert", "libLiteRt.so*"),
     }[backend]
-    found = find_spec(module)
-    for folder in (found.submodule_search_locations or []) if found else []:
+    for folder in getattr(sys.modules.get(module), "__path__", []):  # imported by the probe, if it is what ran
         for path in sorted(Path(folder).glob(pattern))[:1]:
             yield Check("device", f"library {backend}", "ok", str(path))
 
