@@ -10,14 +10,14 @@ import onnx
 from onnx import helper, numpy_helper
 
 # Elements; smaller tensors stay float32: 4% of the encoder's bytes and a third of what compression turns it by.
-_SMALLEST = 4096
+SMALLEST = 4096
 _CHANNEL_AXIS = {"Conv": 0, "Gemm": 0, "MatMul": 1}
 
 
-def compress_weights(model: onnx.ModelProto, keep: tuple[str, ...] = ()) -> onnx.ModelProto:
+def compress_weights(model: onnx.ModelProto, keep: tuple[str, ...] = (), smallest: int = SMALLEST) -> onnx.ModelProto:
     """Returns a copy of `model` whose Conv, Gemm and MatMul weights are int8, symmetric, per output channel.
 
-    keep: how the names of weights begin that stay float32.
+    keep: how the names of weights begin that stay float32; smallest: elements, of which smaller ones stay too.
     """
     model = onnx.ModelProto.FromString(model.SerializeToString())
     graph = model.graph
@@ -31,7 +31,7 @@ def compress_weights(model: onnx.ModelProto, keep: tuple[str, ...] = ()) -> onnx
     kept, decoders = [], []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
-        small = values.dtype != np.float32 or values.size < _SMALLEST
+        small = values.dtype != np.float32 or values.size < smallest
         if tensor.name not in axes or small or tensor.name.startswith(keep):
             kept.append(tensor)
             continue

@@ -27,7 +27,7 @@ def bundle(tmp_path_factory):
     files = tiny.files()
     for model in ("encoder", "generator"):
         graph = onnx.ModelProto.FromString(files[f"{model}.onnx"])
-        files[f"{model}.small.onnx"] = compress_weights(graph).SerializeToString()
+        files[f"{model}.small.onnx"] = compress_weights(graph, smallest=16).SerializeToString()
     wrong = onnx.ModelProto.FromString(files["generator.onnx"])
     for tensor in wrong.graph.initializer:
         if tensor.name == "projection":

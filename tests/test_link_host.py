@@ -238,7 +238,14 @@ def test_a_file_is_no_board(tmp_path, tiny_bundle, capsys):
 def test_the_command_serves_a_board_until_it_is_interrupted(pty, tiny_bundle):
     board, device = pty
     command = [sys.executable, "-m", "edge_s2i.cli.main", "bridge", device, "--bundle", str(tiny_bundle), "--plain"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A suite that runs in the background may ignore the signal, and a child inherits that.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - takes no lock
+    )
     try:
         end = time.monotonic() + LIMIT
         while not board.board.answers:

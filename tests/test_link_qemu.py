@@ -1,6 +1,7 @@
 """The real thing: Cortex-M4F firmware in QEMU, its UART on a pty, speech up, the shipped weights, pictures down."""
 
 import asyncio
+import os
 import re
 import zlib
 from pathlib import Path
@@ -18,11 +19,15 @@ from firmware_bridge.link.tiles import Tiling
 from firmware_bridge.simulator.lossy_line import LossyLine
 from firmware_bridge.tools import qemu_firmware
 
-RECORDING = Path(edge_s2i.__file__).parent / "examples" / "en-dog.ogg"
+RECORDING = Path(edge_s2i.__file__).parent / "examples" / "en-penguin.ogg"
 LIMIT = 400.0  # s; a quiet machine needs few
 
 pytestmark = [
     pytest.mark.slow,
+    # Sound comes at the speed of speech: a machine that is busy with other tests loses samples and fails.
+    pytest.mark.skipif(
+        "EDGE_S2I_QEMU" not in os.environ, reason="emulated hardware in real time: set EDGE_S2I_QEMU=1 to test with it"
+    ),
     pytest.mark.skipif(
         qemu_firmware.missing_program() is not None, reason=f"{qemu_firmware.missing_program()} is not installed"
     ),
@@ -68,13 +73,13 @@ async def run_until_shown(bridge):
         await asyncio.gather(task, return_exceptions=True)
 
 
-def test_a_dog_said_on_the_board_is_drawn_on_its_panel(pty):
+def test_a_penguin_said_on_the_board_is_drawn_on_its_panel(pty):
     bridge = Bridge(edge_s2i.load(threads=1), lambda: open_line(pty), BridgeSettings())
     asyncio.run(run_until_shown(bridge))
     assert all(there == here for there, here in panel_reports(bridge))
     assert panel_reports(bridge)[0][0] == expected_checksum()
     assert bridge.state.understood == bridge.state.utterances
-    assert "dog" in bridge.state.last_answer
+    assert "penguin" in bridge.state.last_answer
     assert bridge.state.last_account.missing == 0
 
 

@@ -65,9 +65,9 @@ def test_no_engine_is_an_error(bundle):
 
 def test_a_choice_is_kept_and_used_by_load(tiny_bundle, bundle, cache, monkeypatch):
     opened = []
-    real = edge_s2i.runtime.speech_to_picture.OnnxBackend
+    real = edge_s2i.runtime.graph_choice.OnnxBackend
     monkeypatch.setattr(
-        edge_s2i.runtime.speech_to_picture,
+        edge_s2i.runtime.graph_choice,
         "OnnxBackend",
         lambda model, threads: opened.append(threads) or real(model, threads),
     )
