@@ -22,7 +22,7 @@ tag="$("$python" -c 'import sys; print("%d%d" % sys.version_info[:2])')"
 mkdir -p "$(dirname "$root")"
 work="$(mktemp -d "$root.partial.XXXXXX")"
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/debs" "$work/wheels" "$work/root"
+mkdir "$work/debs" "$work/wheels" "$work/sysroot"
 
 cd "$work/debs"
 apt-get download -q libc6-arm64-cross libgcc-s1-arm64-cross libstdc++6-arm64-cross
@@ -30,21 +30,21 @@ for package in *.deb; do
     dpkg -x "$package" "$work/unpacked"
 done
 cd - >/dev/null
-cp -a "$work/unpacked/usr/aarch64-linux-gnu/lib" "$work/root/lib"
+cp -a "$work/unpacked/usr/aarch64-linux-gnu/lib" "$work/sysroot/lib"
 
 "$python" -m pip --disable-pip-version-check download -q --no-deps --only-binary=:all: --dest "$work/wheels" \
     --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 --platform manylinux_2_17_aarch64 \
     --python-version "$tag" "onnxruntime${version:+==$version}"
 "$python" -m zipfile -e "$work"/wheels/*.whl "$work/wheel"
-mkdir "$work/root/ort"
-cp "$work"/wheel/onnxruntime/capi/libonnxruntime.so* "$work/root/ort/"
+mkdir "$work/sysroot/ort"
+cp "$work"/wheel/onnxruntime/capi/libonnxruntime.so* "$work/sysroot/ort/"
 
 # The library asks what the processor is; without an answer it ends in a segmentation fault.
-mkdir "$work/root/proc"
+mkdir "$work/sysroot/proc"
 for core in 0 1; do
     printf 'processor\t: %d\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid\n' "$core"
     printf 'CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0xd08\nCPU revision\t: 3\n\n'
-done >"$work/root/proc/cpuinfo"
+done >"$work/sysroot/proc/cpuinfo"
 
-mv "$work/root" "$root"
+mv "$work/sysroot" "$root"
 echo "$root: $(du -sm "$root" | cut -f1) MB, ONNX Runtime ${version:-of the newest wheel}"
