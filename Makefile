@@ -38,7 +38,8 @@ test: $(TEST)/package.stamp
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
-	OMP_NUM_THREADS=1 $(TEST)/bin/pytest -n 2
+	OMP_NUM_THREADS=1 $(TEST)/bin/pytest -n 2 -m 'not real_time'
+	OMP_NUM_THREADS=1 $(TEST)/bin/pytest -m real_time
 
 bench: $(TEST)/package.stamp
 	mkdir -p .benchmarks

@@ -1,7 +1,6 @@
 """The real thing: Cortex-M4F firmware in QEMU, its UART on a pty, speech up, the shipped weights, pictures down."""
 
 import asyncio
-import os
 import re
 import zlib
 from pathlib import Path
@@ -24,10 +23,7 @@ LIMIT = 400.0  # s; a quiet machine needs few
 
 pytestmark = [
     pytest.mark.slow,
-    # Sound comes at the speed of speech: a machine that is busy with other tests loses samples and fails.
-    pytest.mark.skipif(
-        "EDGE_S2I_QEMU" not in os.environ, reason="emulated hardware in real time: set EDGE_S2I_QEMU=1 to test with it"
-    ),
+    pytest.mark.real_time,  # sound comes at the speed of speech
     pytest.mark.skipif(
         qemu_firmware.missing_program() is not None, reason=f"{qemu_firmware.missing_program()} is not installed"
     ),
