@@ -14,7 +14,7 @@ from PIL import Image
 
 import edge_s2i
 
-VARIABLE = "EDGE_S2I_AARCH64_ROOT"
+VARIABLE = "EDGE_S2I_AARCH64_SYSROOT"
 SHIPPED = Path(edge_s2i.__file__).parent / "weights" / "default"
 EXAMPLES = Path(edge_s2i.__file__).parent / "examples"
 COMPILER = "aarch64-linux-gnu-gcc"

@@ -3,7 +3,7 @@
 # ONNX Runtime's library out of its aarch64 wheel. Needs apt-get, dpkg, pip and a network; nothing is installed.
 #
 #     firmware_bridge/runner/tools/aarch64_root.sh FOLDER
-#     EDGE_S2I_AARCH64_ROOT=FOLDER pytest tests/test_native_aarch64.py
+#     EDGE_S2I_AARCH64_SYSROOT=FOLDER pytest tests/test_native_aarch64.py
 set -euo pipefail
 
 if [ $# -ne 1 ]; then
