@@ -26,11 +26,12 @@ STREAM_DELAY = (LEAD + 2 * CONTEXT - FRAMES_A_STEP) // FRAMES_A_STEP  # chunks o
 
 def trunk_of(encoder: SpeechEncoder) -> SpectralTrunk:
     """The encoder's trunk; ExportError for an encoder without one, which cannot be cut."""
-    if encoder.trunk is None:
+    if encoder.spectral_trunk is None:
         raise ExportError(
-            "this encoder has no trunk to cut off: its gates are means over the whole utterance, so it runs whole"
+            "this encoder has no SpectralTrunk to cut off: its gates are means over the whole utterance, "
+            "so it runs whole"
         )
-    return encoder.trunk
+    return encoder.spectral_trunk
 
 
 class TrunkWindow(nn.Module):

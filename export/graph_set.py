@@ -211,9 +211,9 @@ class GraphSet:
 
     def _stream(self) -> list[Artefact]:
         self.say("the trunk over a stream")
-        trunk = self.encoder.trunk
+        trunk = self.encoder.spectral_trunk
         if trunk is None:
-            self.say("this encoder's gates hear the whole utterance: nothing of it streams")
+            self.say("no trunk to cut off, and gates that hear the whole utterance: nothing of this encoder streams")
             return []
         module = TrunkChunk(trunk).eval()
         example = (torch.randn(2, MEL_BANDS, FRAMES_A_STEP), torch.zeros(2, module.state_size))
@@ -267,7 +267,7 @@ class GraphSet:
         """Trunk and synthesis in integers, head and mapping with integer weights: what an NPU and a CPU share."""
         parts: list[Artefact] = []
         small = tflite_graphs.weights_to_int8
-        if self.encoder.trunk is None:
+        if self.encoder.spectral_trunk is None:
             self.say("this encoder has no trunk to cut off: its TFLite graph is whole, in float")
         else:
             parts.append(self._integer_trunk())
@@ -326,7 +326,7 @@ class GraphSet:
         from export.quantization_aware import integer_synthesis, integer_trunk
 
         made = []
-        if self.encoder.trunk is not None:
+        if self.encoder.spectral_trunk is not None:
             feeds = [{"log_mel": self.window(feed)} for feed in self.material.speech(self.material.training_clips)]
             graph = fixed_graph(integer_trunk(self), [torch.from_numpy(feeds[0]["log_mel"])], TRUNK_INPUTS, ("heard",))
             item = self._integer("trunk", graph, feeds, self._trunk_reference())
@@ -407,14 +407,16 @@ class GraphSet:
         return {"quiet": QUIET, "context": CONTEXT, "step": FRAMES_A_STEP}
 
     def _heard_channels(self) -> int:
-        assert self.encoder.trunk is not None
-        return self.encoder.trunk.channels[-1]
+        assert self.encoder.spectral_trunk is not None
+        return self.encoder.spectral_trunk.channels[-1]
 
     @cache  # noqa: B019
     def _trunk_reference(self) -> Reference:
-        assert self.encoder.trunk is not None
+        assert self.encoder.spectral_trunk is not None
         feeds = [{"log_mel": self.window(feed)} for feed in self.material.speech(self.material.compared_clips)]
-        return Reference("values", feeds, reference(double(TrunkWindow(self.encoder.trunk)), feeds, TRUNK_INPUTS))
+        return Reference(
+            "values", feeds, reference(double(TrunkWindow(self.encoder.spectral_trunk)), feeds, TRUNK_INPUTS)
+        )
 
     def _head_example(self) -> list[torch.Tensor]:
         steps = self.settings.frames // FRAMES_A_STEP + 1

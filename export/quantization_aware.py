@@ -31,7 +31,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 def integer_trunk(graphs: "GraphSet") -> TrunkWindow:
     """The trunk of fixed length that integers are made of, fine-tuned where the settings give steps for it."""
-    trunk = graphs.encoder.trunk
+    trunk = graphs.encoder.spectral_trunk
     if trunk is None:
         raise ExportError("this encoder has no trunk to cut off")
     module = TrunkWindow(trunk).eval()

@@ -214,10 +214,21 @@ def test_gates_and_blend_start_silent_where_the_weights_lack_them() -> None:
         torch.testing.assert_close(grown(*inputs(SMALL, 3)), plain(*inputs(SMALL, 3)))
 
 
+def test_a_new_style_starts_as_the_first_and_the_others_stay() -> None:
+    plain = Generator(SMALL).eval()
+    grown = Generator(replace(SMALL, styles=(SMALL.styles[0], "new", *SMALL.styles[1:]))).eval()
+    grown.grow_from(plain)
+    embedding, latent, _ = inputs(SMALL, 2)
+    for own, style in ((0, 0), (1, 0), *((index + 1, index) for index in range(1, len(SMALL.styles)))):
+        asked, known = (torch.eye(len(g.config.styles))[[s, s]] for g, s in ((grown, own), (plain, style)))
+        with torch.no_grad():
+            torch.testing.assert_close(grown(embedding, latent, asked), plain(embedding, latent, known))
+
+
 def test_growing_from_another_family_is_refused() -> None:
     large = Generator(replace(SMALL, image_size=64))
-    with pytest.raises(TrainingError, match="styles"):
-        large.grow_from(Generator(replace(SMALL, styles=("noto",))))
+    with pytest.raises(TrainingError, match="it must draw all of them"):
+        large.grow_from(Generator(replace(SMALL, styles=("crayon",))))
     with pytest.raises(TrainingError, match="remembers 7 concepts"):
         large.grow_from(Generator(replace(SMALL, concepts=7)))
     with pytest.raises(TrainingError, match="differs in shape"):

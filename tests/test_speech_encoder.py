@@ -29,10 +29,12 @@ def test_embedding_is_unit_length() -> None:
 SPECTRAL = replace(SMALL, spectral_channels=(4, 6, 8))
 STREAMING = replace(SMALL, squeeze=0, look_ahead=1)
 TRUNK = replace(SMALL, trunk=(4, 6, 6, 8, 8), channels=(16,), blocks=(1,), kernels=(5,))
+SEPARABLE = replace(TRUNK, trunk=(4, 6, 6, 8, 8, 8), trunk_blocks=(1, 0, 1, 1))
+CONFIGS = {"bands": SMALL, "spectral": SPECTRAL, "streaming": STREAMING, "trunk": TRUNK, "separable": SEPARABLE}
 
 
-@pytest.mark.parametrize("config", [SMALL, SPECTRAL, STREAMING, TRUNK], ids=["bands", "spectral", "streaming", "trunk"])
-@pytest.mark.parametrize("frames", [17, 50, 77])
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+@pytest.mark.parametrize("frames", [17, 50, 77, 80])
 def test_padding_changes_nothing(frames: int, config: SpeechEncoderConfig) -> None:
     encoder = SpeechEncoder(config).eval()
     bare = torch.randn(1, MEL_BANDS, frames)
@@ -119,7 +121,9 @@ def test_pretrained_trunk_costs_what_is_said_of_it() -> None:
         ({"look_ahead": 1}, "with squeeze 0"),
         ({"look_ahead": -1, "squeeze": 0}, "0 or more frames"),
         ({"trunk": (4, 6, 6)}, "channels of five stages"),
-        ({"trunk": (4, 6, 6, 8, 8), "look_ahead": 0, "squeeze": 0}, "0.38 s ahead"),
+        ({"trunk": (4, 6, 6, 8, 8), "look_ahead": 0, "squeeze": 0}, "too far ahead"),
+        ({"trunk": (4, 6, 6, 8, 8, 8)}, "six numbers of channels"),
+        ({"trunk": (4, 6, 6, 8, 8), "trunk_blocks": (1, 1, 1, 1)}, "six numbers of channels"),
     ],
 )
 def test_impossible_variants_are_refused(wrong: dict, message: str) -> None:

@@ -1,5 +1,6 @@
 """The speech stage on the fixture pack: it learns, resumes exactly, and its result can be read back."""
 
+import csv
 import shutil
 import sys
 from dataclasses import replace
@@ -9,6 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from edge_s2i.cli.main import main
 from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT, LogMelCache, ViewPlan
@@ -331,24 +334,46 @@ def test_rows_of_the_first_copy_are_what_the_trunk_hears_of_each_clip(fixture_pa
     assert torch.equal(TrunkFeatures.of(heard, 2).batch(np.arange(25, 45))["heard"], other["heard"])
 
 
-def test_a_small_encoder_learns_where_a_larger_one_puts_clips(fixture_pack: Path, tmp_path: Path) -> None:
+SMALL_TRUNK = ["--model.encoder.trunk=[4,4,6,6,8,6]", "--model.encoder.trunk_blocks=[0,1,0,1]", *TRUNK[1:]]
+
+
+def test_an_encoder_without_a_trunk_is_taught_where_clips_are(fixture_pack: Path, tmp_path: Path) -> None:
     run(fixture_pack, tmp_path / "teacher", 60, 60, "--model.learning_rate=0.01")
-    path = tmp_path / "teacher" / "embeddings.safetensors"
-    teacher = EmbeddingCache.load(path)
     weights, again = tmp_path / "teacher" / "speech.safetensors", tmp_path / "again.safetensors"
+    teacher = EmbeddingCache.load(tmp_path / "teacher" / "embeddings.safetensors")
     assert main(["train", "embed", str(weights), "--data", str(fixture_pack), "-o", str(again)]) == 0
     assert torch.equal(EmbeddingCache.load(again).embeddings, teacher.embeddings)
-    distill = (f"--model.distill_from={path}", "--model.encoder.channels=[16,16]", "--model.learning_rate=0.01")
+    taught = (f"--model.teacher={weights}", "--model.encoder.channels=[16,16]", "--model.learning_rate=0.01")
     cosines = []
     for steps in (2, 120):
-        run(fixture_pack, tmp_path / f"student-{steps}", steps, steps, *distill)
+        run(fixture_pack, tmp_path / f"student-{steps}", steps, steps, *taught)
         student = EmbeddingCache.load(tmp_path / f"student-{steps}" / "embeddings.safetensors")
         shown = teacher.split == teacher.splits.index("train")
         cosines.append(float((student.embeddings.float() * teacher.embeddings.float()).sum(1)[shown].mean()))
     assert cosines[1] > max(0.4, cosines[0] + 0.2)
-    with pytest.raises(TrainingError, match=r"has embeddings of 32 numbers; set encoder\.embedding_dim to that"):
-        run(fixture_pack, tmp_path / "wide", 2, 2, distill[0], "--model.encoder.embedding_dim=16")
-    other = replace(teacher, embeddings=teacher.embeddings[1:], concept=teacher.concept[1:], split=teacher.split[1:])
-    other.save(tmp_path / "other.safetensors")
-    with pytest.raises(TrainingError, match="of another pack"):
-        run(fixture_pack, tmp_path / "none", 2, 2, f"--model.distill_from={tmp_path / 'other.safetensors'}")
+    with pytest.raises(TrainingError, match="has embeddings of 32 numbers, this encoder of 16"):
+        run(fixture_pack, tmp_path / "wide", 2, 2, taught[0], "--model.encoder.embedding_dim=16")
+
+
+def test_a_separable_trunk_is_taught_frame_by_frame(fixture_pack: Path, tmp_path: Path) -> None:
+    larger = run(fixture_pack, tmp_path / "teacher", 3, 3, *TRUNK, "--model.trunk_rate=1")
+    taught = [f"--model.teacher={tmp_path / 'teacher' / 'speech.safetensors'}", "--model.trunk_rate=1"]
+    start = run(fixture_pack, tmp_path / "start", 2, 2, *SMALL_TRUNK, *taught, "--model.learning_rate=1e-9")
+    for name in ("stem.weight", "project.weight"):  # what has the teacher's shape starts as the teacher's
+        own, given = (model.encoder.state_dict()[name] for model in (start, larger))
+        torch.testing.assert_close(own, given, atol=1e-4, rtol=0)
+    log = ("--trainer.log_every_n_steps=10", "--model.learning_rate=0.01")
+    run(fixture_pack, tmp_path / "student", 80, 80, *SMALL_TRUNK, *taught, *log)
+    with (tmp_path / "student" / "csv" / "version_0" / "metrics.csv").open() as file:
+        frames = [float(row["train/teacher_frames"]) for row in csv.DictReader(file) if row["train/teacher_frames"]]
+    assert frames[-1] < 0.7 * frames[0]
+    tensors, metadata = load_file(taught[0].partition("=")[2]), {"stage": "speech", "concepts": '["dog"]'}
+    with safe_open(taught[0].partition("=")[2], "pt") as file:
+        save_file(tensors, tmp_path / "other.safetensors", file.metadata() | metadata)
+    for more, message in (
+        ([f"--model.teacher={tmp_path / 'other.safetensors'}"], "was trained on other concepts than"),
+        (["--model.trunk_copies=1"], "a teacher needs the clips themselves"),
+        (["--model.trunk_frozen_stages=2"], "trunk_frozen_stages must be 0 with trunk_blocks"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            run(fixture_pack, tmp_path / "refused", 2, 2, *SMALL_TRUNK, *taught, *more)

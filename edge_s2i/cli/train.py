@@ -19,7 +19,7 @@ Usage: edge-s2i train speech|picture [OPTIONS]
   speech   trains the speech encoder and the space it shares with pictures
   picture  trains the generator, beside the speech stage or on its embeddings
   average  the mean of two speech.safetensors, of a run and of one that started from it
-  embed    where a speech.safetensors puts every clip of a pack, for --model.distill_from and --data.embeddings
+  embed    where a speech.safetensors puts every clip of a pack, for train picture's --data.embeddings
   report   one HTML page of a run folder: plots, scores, sample sheets, configuration
   ablation trains the picture stage's losses on one short budget each, and prints a table
 

@@ -25,6 +25,7 @@ from edge_s2i.errors import TrainingError
 
 START_SIZE = 4  # px, the trunk's first level
 RGB_BLOCK = 2  # px, side of the block that depth-to-space makes of one trunk pixel
+_OF_STYLES = ("mapping.from_style.weight", "mapping.gate_style.weight")  # (w_dim, styles)
 _OPTIONAL_PATHS = ("mapping.gate_", "mapping.from_embedding.")
 VALUE_GAIN = 32.0  # the memory reads its values this much larger than they are stored; see ConceptMemory
 
@@ -285,6 +286,7 @@ class Generator(nn.Module):
     def grow_from(self, smaller: "Generator") -> list[str]:
         """Takes over every weight of a lower-resolution generator whose name and shape agree.
 
+        A style that the smaller one does not draw starts as that one's first.
         Returns the names that stay as initialized (the new level and, where its width differs, to-RGB).
         Raises TrainingError where the shared part differs in shape or styles: such a start would be silently wrong.
         """
@@ -292,11 +294,16 @@ class Generator(nn.Module):
             raise TrainingError(
                 f"the smaller generator remembers {smaller.config.concepts} concepts, this one {self.config.concepts}"
             )
-        if smaller.config.styles != self.config.styles:
+        if not set(smaller.config.styles) <= set(self.config.styles):
             raise TrainingError(
-                f"the smaller generator draws styles {smaller.config.styles}, this one {self.config.styles}"
+                f"the smaller generator draws styles {smaller.config.styles}, this one {self.config.styles}; it must "
+                "draw all of them"
             )
         own, given = self.state_dict(), smaller.state_dict()
+        if smaller.config.styles != self.config.styles:
+            place = {style: index for index, style in enumerate(smaller.config.styles)}
+            like = [place.get(style, 0) for style in self.config.styles]
+            given |= {name: given[name][:, like] for name in _OF_STYLES if name in given}
         same_size = smaller.config.image_size == self.config.image_size
         taken = {}
         for name, value in given.items():

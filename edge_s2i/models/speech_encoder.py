@@ -4,7 +4,7 @@ The family is QuartzNet / TC-ResNet (arXiv 1910.10261, 1904.03814): convolutions
 are input channels. They are written as 2-D convolutions over a (B, C, 1, T) tensor, because that is the layout that
 channels-last kernels, TFLite and the NPU delegates run fastest. A spectral stem before them (after BC-ResNet, arXiv
 2106.04140) sees a formant as the same thing wherever a speaker's throat puts it; a pretrained trunk in its place has
-heard more people than any pack holds.
+heard more people than any pack holds, and a separable one has learned from that.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edge_s2i.audio.constants import MEL_BANDS
+from edge_s2i.models.separable_trunk import SeparableTrunk
 from edge_s2i.models.spectral_trunk import SpectralTrunk
 
 
@@ -24,6 +25,7 @@ class SpeechEncoderConfig:
     """Shape of a SpeechEncoder; travels with its weights."""
 
     trunk: tuple[int, ...] = ()  # channels of a SpectralTrunk's five stages; the first stage behind it is at 12.5 Hz
+    trunk_blocks: tuple[int, ...] = ()  # of a SeparableTrunk, whose six numbers of channels `trunk` then is
     channels: tuple[int, ...] = (128, 192, 384)  # every stage halves the frame rate: 50, 25, 12.5 Hz
     blocks: tuple[int, ...] = (2, 3, 2)  # residual blocks after a stage's first, strided one
     kernels: tuple[int, ...] = (9, 9, 7)  # frames at the stage's own rate
@@ -36,7 +38,7 @@ class SpeechEncoderConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("trunk", "channels", "blocks", "kernels", "spectral_channels"):
+        for name in ("trunk", "trunk_blocks", "channels", "blocks", "kernels", "spectral_channels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not len(self.channels) == len(self.blocks) == len(self.kernels) >= 1:
             raise ValueError(
@@ -49,10 +51,14 @@ class SpeechEncoderConfig:
             raise ValueError(
                 f"spectral_channels has {len(self.spectral_channels)} layers; 64 bands can be halved 4 times"
             )
-        if self.trunk and (len(self.trunk) != 5 or self.spectral_channels or self.look_ahead is not None):
+        if self.trunk and (self.spectral_channels or self.look_ahead is not None):
             raise ValueError(
-                f"trunk {self.trunk} needs channels of five stages, and takes the place of spectral_channels; it hears "
-                "0.38 s ahead, so look_ahead must be None"
+                f"trunk {self.trunk} takes the place of spectral_channels, and hears too far ahead for a look_ahead"
+            )
+        if (len(self.trunk), len(self.trunk_blocks)) not in ((0, 0), (5, 0), (6, 4)):
+            raise ValueError(
+                f"trunk {self.trunk} and trunk_blocks {self.trunk_blocks} need channels of five stages, or six numbers "
+                "of channels and the blocks of four stages"
             )
         if self.look_ahead is not None and (self.look_ahead < 0 or self.squeeze):
             # A gate is the mean over the whole utterance.
@@ -198,7 +204,11 @@ class SpeechEncoder(nn.Module):
         super().__init__()
         self.config = config = config or SpeechEncoderConfig()
         first = config.channels[0]
-        self.trunk = SpectralTrunk(config.trunk) if config.trunk else None
+        self.trunk: SpectralTrunk | SeparableTrunk | None = None
+        if config.trunk_blocks:
+            self.trunk = SeparableTrunk(config.trunk, config.trunk_blocks)
+        elif config.trunk:
+            self.trunk = SpectralTrunk(config.trunk)
         self.stem: nn.Module
         if config.trunk:
             self.stem = TimeConv(config.trunk[-1], first, config.stem_kernel, 1, 1, None)
@@ -223,6 +233,11 @@ class SpeechEncoder(nn.Module):
         self.pooled_norm = nn.BatchNorm1d(2 * width)
         self.dropout = nn.Dropout(config.dropout)
         self.project = nn.Linear(2 * width, config.embedding_dim)
+
+    @property
+    def spectral_trunk(self) -> SpectralTrunk | None:
+        """The trunk, where it is one that has published weights and can be cut off."""
+        return self.trunk if isinstance(self.trunk, SpectralTrunk) else None
 
     def forward(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         *_, (x, mask) = self.stages(features, lengths)
@@ -261,9 +276,9 @@ class SpeechEncoder(nn.Module):
         yield x, mask
 
     def shorten_products(self, short: bool = True) -> None:
-        """Has training multiply in bfloat16 where that is quick; see PointwiseConv and SpectralTrunk."""
+        """Has training multiply in bfloat16 where that is quick; see PointwiseConv and the trunks."""
         for module in self.modules():
-            if isinstance(module, PointwiseConv | SpectralTrunk):
+            if isinstance(module, PointwiseConv | SpectralTrunk | SeparableTrunk):
                 module.short = short
 
     def embed(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS, load_pretrained
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.models.torch_log_mel import normalize_log_mel
-from edge_s2i.training.embedding_cache import EmbeddingCache
 from edge_s2i.training.log_mel_augmentation import (
     LogMelAugmentationConfig,
     augment,
@@ -38,6 +36,9 @@ from edge_s2i.training.speech_data import SpeechData
 # What keeps training from learning the few copies of a clip by heart: noise as a share of each channel's deviation, and
 # frames taken away.
 _HEARD_NOISE, _HEARD_FRAMES_LOST = 0.3, 0.05
+_LEAST_VARIANCE = 1e-3  # of a channel of the teacher's frames, which a batch may hear nothing in
+
+_Stage = tuple[torch.Tensor, torch.Tensor]  # (B, C, 1, frames) and the mask (B, 1, 1, frames) of its valid ones
 
 
 class SpeechModule(lightning.LightningModule):
@@ -70,10 +71,14 @@ class SpeechModule(lightning.LightningModule):
             the first three are three quarters of its arithmetic and know least about words.
         trunk_copies: how often each clip goes through a trunk that stays as it is before training, once as it is and
             then augmented, each time differently; 0 hears anew in every step, which costs five times as much.
-        embeddings: write every clip's embedding when done, which the picture stage and a distillation read.
-        distill_from: embeddings.safetensors of a larger encoder's run: where it put each clip is where this one is to,
-            whatever augmentation does to what it hears; its prototypes are the start of these.
-        distill_weight: of that term, 1 - cosine with the larger encoder's embedding.
+        embeddings: write every clip's embedding when done, which the picture stage reads.
+        teacher: speech.safetensors of a larger encoder's run on the same pack. Both hear the same augmented clips,
+            made-up sounds among them, and this one is to put them where that one does, long and patiently (Beyer et
+            al. 2022, "Knowledge distillation: a good teacher is patient and consistent", arXiv 2106.05237). Where both
+            have trunks of as many channels out, they are compared frame by frame as well. Whatever of the teacher has
+            this encoder's shape is its start.
+        teacher_weight: of 1 - cosine with the teacher's embedding, and of the frames' mean square difference, each
+            channel in its own deviation.
     """
 
     picture_features: torch.Tensor
@@ -81,8 +86,6 @@ class SpeechModule(lightning.LightningModule):
     picture_count: torch.Tensor
     picture_offset: torch.Tensor
     caption_features: torch.Tensor
-    teacher: torch.Tensor
-    teacher_row: torch.Tensor
 
     def __init__(
         self,
@@ -108,8 +111,8 @@ class SpeechModule(lightning.LightningModule):
         trunk_frozen_stages: int = 0,
         trunk_copies: int = 0,
         embeddings: bool = True,
-        distill_from: str | None = None,
-        distill_weight: float = 4.0,
+        teacher: str | None = None,
+        teacher_weight: float = 4.0,
     ) -> None:
         super().__init__()
         if phoneme_weight > 0 and not 0 <= phoneme_stage < len(encoder.channels):
@@ -135,27 +138,20 @@ class SpeechModule(lightning.LightningModule):
         self.trunk_rate = trunk_rate
         self.trunk_copies = trunk_copies
         self.embeddings = embeddings
-        self.distill_from = distill_from
-        self.distill_weight = distill_weight
-        if distill_from is not None and trunk_copies:
-            raise TrainingError("distill_from needs the clips themselves; set trunk_copies to 0")
-        if trunk_copies < 0 or (trunk_copies and (not encoder.trunk or trunk_rate > 0 or phoneme_weight > 0)):
+        self.teacher_path = teacher
+        self.teacher_weight = teacher_weight
+        self._teacher: tuple[SpeechEncoder, ...] = ()  # in a tuple: no module of this one, nothing of its checkpoints
+        if teacher is not None and trunk_copies:
+            raise TrainingError("a teacher needs the clips themselves; set trunk_copies to 0")
+        kept = bool(encoder.trunk) and not encoder.trunk_blocks and trunk_rate == 0 and phoneme_weight == 0
+        if trunk_copies < 0 or (trunk_copies and not kept):
             raise TrainingError(
-                f"trunk_copies is {trunk_copies}; it must be 0 or more, and above 0 it needs an encoder with a trunk, "
-                "trunk_rate 0 and phoneme_weight 0"
+                f"trunk_copies is {trunk_copies}; it must be 0 or more, and above 0 it needs an encoder with a trunk "
+                "without trunk_blocks, trunk_rate 0 and phoneme_weight 0"
             )
         self.encoder = SpeechEncoder(encoder)
-        if self.encoder.trunk is not None:
-            if encoder.trunk == PRETRAINED_CHANNELS and start_from is None:
-                load_pretrained(self.encoder.trunk)
-            elif start_from is None and trunk_rate == 0:
-                raise TrainingError(
-                    f"a trunk of {encoder.trunk} channels has no published weights and would stay as chance made it; "
-                    f"set trunk_rate above 0, or encoder.trunk to {PRETRAINED_CHANNELS}"
-                )
-            self.encoder.trunk.requires_grad_(trunk_rate > 0)
-            if trunk_frozen_stages > 0:
-                self.encoder.trunk.freeze(trunk_frozen_stages)
+        if encoder.trunk:
+            self._prepare_trunk(trunk_frozen_stages)
         self.short_products = short_products
         self.encoder.shorten_products(short_products)
         self.phoneme_head = (
@@ -168,6 +164,22 @@ class SpeechModule(lightning.LightningModule):
         self.caption_scale = LearnedScale()
         self.prototype_scale = LearnedScale()
         self._validation: list[tuple[torch.Tensor, ...]] = []
+
+    def _prepare_trunk(self, frozen_stages: int) -> None:
+        spectral, channels = self.encoder.spectral_trunk, self.encoder.config.trunk
+        if spectral is not None and channels == PRETRAINED_CHANNELS and self.start_from is None:
+            load_pretrained(spectral)
+        elif self.start_from is None and self.trunk_rate == 0:
+            raise TrainingError(
+                f"a trunk of {channels} channels has no published weights and would stay as chance made it; "
+                f"set trunk_rate above 0, or encoder.trunk to {PRETRAINED_CHANNELS}"
+            )
+        assert self.encoder.trunk is not None
+        self.encoder.trunk.requires_grad_(self.trunk_rate > 0)
+        if frozen_stages > 0:
+            if spectral is None:
+                raise TrainingError("trunk_frozen_stages must be 0 with trunk_blocks: they have no published weights")
+            spectral.freeze(frozen_stages)
 
     # --- what depends on the data ------------------------------------------------------------------------
 
@@ -200,8 +212,8 @@ class SpeechModule(lightning.LightningModule):
             raise TrainingError("model.phoneme_weight is above 0 and data.phones is false; set data.phones to true")
         if self.start_from is not None:
             self._start_from(SpeechWeights.load(self.start_from), data)
-        if self.distill_from is not None:
-            self._distill_from(EmbeddingCache.load(self.distill_from), data)
+        if self.teacher_path is not None:
+            self._learn_from(SpeechWeights.load(self.teacher_path), data)
 
     def _start_from(self, weights: SpeechWeights, data: SpeechData) -> None:
         if weights.concepts != data.pack.concept_ids:
@@ -215,25 +227,27 @@ class SpeechModule(lightning.LightningModule):
             self.prototypes.copy_(weights.prototypes)
             self.prototype_scale.log_scale.fill_(math.log(weights.scale))
 
-    def _distill_from(self, teacher: EmbeddingCache, data: SpeechData) -> None:
-        assert data.cache is not None
-        taught = np.flatnonzero((data.cache.view == 0) & (data.cache.concept != UNKNOWN_CONCEPT))
-        same = teacher.concepts == data.pack.concept_ids and np.array_equal(teacher.concept, data.cache.concept[taught])
-        if not same:
-            raise TrainingError(
-                f"{self.distill_from} is of another pack than {data.pack_folder}; give one of this pack"
-            )
-        width = teacher.embeddings.shape[1]
-        if width != self.prototypes.shape[1]:
-            raise TrainingError(
-                f"{self.distill_from} has embeddings of {width} numbers; set encoder.embedding_dim to that"
-            )
-        row = torch.full((len(data.cache.lengths),), -1)
-        row[torch.from_numpy(taught)] = torch.arange(len(taught))
-        self.register_buffer("teacher_row", row, persistent=False)
-        self.register_buffer("teacher", teacher.embeddings, persistent=False)
+    def _learn_from(self, weights: SpeechWeights, data: SpeechData) -> None:
+        if weights.concepts != data.pack.concept_ids:
+            raise TrainingError(f"{self.teacher_path} was trained on other concepts than {data.pack_folder} holds")
+        teacher = weights.encoder
+        width, own = teacher.config.embedding_dim, self.encoder.config.embedding_dim
+        if width != own:
+            raise TrainingError(f"{self.teacher_path} has embeddings of {width} numbers, this encoder of {own}")
+        if teacher.trunk is not None:
+            teacher.trunk.train()  # it has nothing that differs in training, but products in bfloat16
+            teacher.trunk.short = self.short_products
+        self._teacher = (teacher,)
+        if self.start_from is not None:
+            return
+        shapes = {name: value.shape for name, value in self.encoder.state_dict().items()}
+        shared = {n: value for n, value in teacher.state_dict().items() if shapes.get(n) == value.shape}
+        self.encoder.load_state_dict(shared, strict=False)
+        self.ema.average.load_state_dict(self.encoder.state_dict())
+        self.picture_tower.load_state_dict(weights.picture_tower.state_dict())
         with torch.no_grad():
-            self.prototypes.copy_(teacher.prototypes)
+            self.prototypes.copy_(weights.prototypes)
+            self.prototype_scale.log_scale.fill_(math.log(weights.scale))
 
     def configure_optimizers(self) -> Any:
         trunk = (
@@ -273,13 +287,12 @@ class SpeechModule(lightning.LightningModule):
         """Has the clips heard by the trunk: here, where a checkpoint's has taken the place of what was built."""
         if not self.trunk_copies:
             return
-        assert self.encoder.trunk is not None
+        trunk = self.encoder.spectral_trunk
+        assert trunk is not None
         data: SpeechData = self.trainer.datamodule  # type: ignore[attr-defined]
         for turn in (True, False):  # the first process makes the copies, then the others find them
             if self.trainer.is_global_zero == turn:
-                data.hear(
-                    self.encoder.trunk, self.augmentation, self.trunk_copies, self.unknown_share, self.short_products
-                )
+                data.hear(trunk, self.augmentation, self.trunk_copies, self.unknown_share, self.short_products)
             self.trainer.strategy.barrier()
 
     def on_train_batch_start(self, batch: dict[str, torch.Tensor], batch_index: int) -> None:
@@ -294,7 +307,8 @@ class SpeechModule(lightning.LightningModule):
         batch = {name: value[order] for name, value in batch.items()}
         known = int((concept != UNKNOWN_CONCEPT).sum())
         concept = batch["concept"][:known]
-        *inner, (last, mask) = self._stages(batch)
+        heard, taught = self._heard(batch)
+        last, mask = heard[-1]
         embedding = self.encoder.embed(last, mask)
         speech, unknown = embedding[:known], embedding[known:]
         prototypes = F.normalize(self.prototypes, dim=1)
@@ -311,21 +325,21 @@ class SpeechModule(lightning.LightningModule):
             captions = self.caption_tower(self.caption_features[candidates].float())
             own = concept[:, None] == candidates[None, :]
             losses["caption"] = self.caption_weight * info_nce(speech, captions, own, self.caption_scale())
-        if self.distill_from is not None:
-            row = self.teacher_row[batch["clip"][:known]]
-            shown = F.normalize(self.teacher[row.clamp(min=0)].float(), dim=1)
-            apart = (1.0 - (speech * shown).sum(1)) * (row >= 0)  # renderings and other words it was not shown
-            losses["distill"] = self.distill_weight * apart.sum() / (row >= 0).sum().clamp(min=1)
+        if "embedding" in taught:
+            losses["teacher"] = self.teacher_weight * (1.0 - (embedding * taught["embedding"]).sum(1)).mean()
+        if "frames" in taught:
+            losses["teacher_frames"] = self.teacher_weight * taught["frames"]
         if self.phoneme_head is not None:
-            heard, heard_mask = [*inner, (last, mask)][self.phoneme_stage]
-            losses["phoneme"] = self.phoneme_weight * self._phoneme_loss(heard, heard_mask, batch)
+            stage, stage_mask = heard[self.phoneme_stage]
+            losses["phoneme"] = self.phoneme_weight * self._phoneme_loss(stage, stage_mask, batch)
         total = torch.stack(list(losses.values())).sum()
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
         self.log("train/loss", total.detach(), prog_bar=True)
         self.log("train/scale", scale.detach())
         return total
 
-    def _stages(self, batch: dict[str, torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _heard(self, batch: dict[str, torch.Tensor]) -> tuple[list[_Stage], dict[str, torch.Tensor]]:
+        """The encoder's stages and, where there is a teacher, its embedding (B, D) and how far its frames are."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             if "heard" in batch:
                 heard = batch["heard"]
@@ -335,8 +349,23 @@ class SpeechModule(lightning.LightningModule):
                 log_mel = batch["codes"].transpose(1, 2).float() * CODE_STEP + CODE_LOW
                 features, lengths = self._augmented(log_mel, batch["lengths"])
         if "heard" in batch:
-            return self.encoder.stages_of_heard(heard, batch["lengths"])
-        return self.encoder.stages(features, lengths)
+            return list(self.encoder.stages_of_heard(heard, batch["lengths"])), {}
+        if not self._teacher:
+            return list(self.encoder.stages(features, lengths)), {}
+        (teacher,) = self._teacher
+        if self.encoder.trunk is None or teacher.trunk is None:
+            with torch.no_grad():
+                return list(self.encoder.stages(features, lengths)), {"embedding": teacher(features, lengths)}
+        with torch.no_grad():
+            shown, steps = teacher.trunk(features, lengths), teacher.trunk.frames_of(lengths)
+            *_, (last, mask) = teacher.stages_of_heard(shown, steps)
+            taught = {"embedding": teacher.embed(last, mask)}
+        frames = self.encoder.trunk(features, lengths)
+        if frames.shape == shown.shape:
+            valid = torch.arange(shown.shape[3], device=shown.device) < steps[:, None]
+            shown, own = (x[:, :, 0].transpose(1, 2)[valid] for x in (shown, frames))  # (frames, C)
+            taught["frames"] = ((own - shown).square().mean(0) / (shown.var(0) + _LEAST_VARIANCE)).mean()
+        return list(self.encoder.stages_of_heard(frames, steps)), taught
 
     def _augmented(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         unknown = int(len(log_mel) * self.unknown_share)

@@ -1,6 +1,7 @@
-"""Builds and runs the fuzz targets of the C library and of the Python decoders.
+"""Builds and runs the fuzz targets of the C library, of the native runner's readers and of the Python decoders.
 
 python -m firmware_bridge.tools.fuzz --runs 10000000                 # libFuzzer, ASan and UBSan, every C target
+python -m firmware_bridge.tools.fuzz --runs 10000000 wav zip         # two of them
 python -m firmware_bridge.tools.fuzz --engine afl --seconds 60 cobs  # AFL++
 python -m firmware_bridge.tools.fuzz --engine atheris --runs 100000  # the Python decoders
 
@@ -23,6 +24,8 @@ from edge_s2i.errors import RequestError
 from firmware_bridge.tools.c_spec import C_FOLDER
 
 TARGETS = {"cobs": 300, "frame": 64, "adpcm": 128, "tiles": 64, "messages": 200, "device": 200, "host": 160}
+READERS = {"wav": 512, "flash": 512, "manifest": 1024, "zip": 512}  # of firmware_bridge/runner; libFuzzer alone
+RUNNER_FOLDER = C_FOLDER.parent / "runner"
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 SANITIZERS = "address,undefined"
 PYTHON_TARGET = Path(__file__).parent / "fuzz_python.py"
@@ -33,6 +36,10 @@ def build(target: str, engine: str, folder: Path) -> Path:
     compiler = {"libfuzzer": "clang", "afl": "afl-clang-fast"}[engine]
     if shutil.which(compiler) is None:
         raise RequestError(f"{compiler} is not installed; install clang, or afl++ for AFL")
+    if target in READERS:
+        program = folder.resolve() / f"fuzz_{target}"
+        subprocess.run(["make", "-s", "-C", RUNNER_FOLDER, f"BUILD={program.parent}", str(program)], check=True)
+        return program
     program = folder / f"{engine}-{target}"
     # afl-clang-fast brings a driver of its own for what libFuzzer's flag asks for.
     flags = ["-std=c99", "-g", "-O2", "-DS2I_LINK_JPEG=1", f"-fsanitize=fuzzer,{SANITIZERS}"]
@@ -51,7 +58,8 @@ def run_libfuzzer(target: str, program: Path, runs: int, folder: Path) -> dict[s
     corpus.mkdir(exist_ok=True)
     findings.mkdir(exist_ok=True)
     begin = time.monotonic()
-    options = [f"-runs={runs}", f"-max_len={TARGETS.get(target, 256)}", f"-artifact_prefix={findings}/", "-seed=1"]
+    longest = (TARGETS | READERS).get(target, 256)
+    options = [f"-runs={runs}", f"-max_len={longest}", f"-artifact_prefix={findings}/", "-seed=1"]
     command = [sys.executable] if program.suffix == ".py" else []
     result = subprocess.run(
         [*command, str(program), *options, str(corpus)], capture_output=True, text=True, check=False, errors="replace"
@@ -99,19 +107,22 @@ def run_afl(target: str, program: Path, seconds: int, folder: Path) -> dict[str,
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs what was asked for; 1 where something was found."""
+    known = [*TARGETS, *READERS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)}; all if none is given")
+    parser.add_argument("targets", nargs="*", help=f"of {', '.join(known)}; all if none is given")
     parser.add_argument("--engine", choices=("libfuzzer", "afl", "atheris"), default="libfuzzer")
     parser.add_argument("--runs", type=int, default=1_000_000, help="executions a target (libFuzzer, atheris)")
     parser.add_argument("--seconds", type=int, default=60, help="time a target (AFL++)")
     parser.add_argument("--folder", type=Path, default=Path("fuzz.partial"), help="for programs, corpora and findings")
     options = parser.parse_args(arguments)
-    unknown = set(options.targets) - set(TARGETS)
+    if options.engine == "afl":
+        known = [*TARGETS]
+    unknown = set(options.targets) - set(known)
     if unknown:
-        parser.error(f"target {sorted(unknown)[0]!r} is unknown; there are {', '.join(TARGETS)}")
+        parser.error(f"target {sorted(unknown)[0]!r} is unknown; there are {', '.join(known)}")
     options.folder.mkdir(parents=True, exist_ok=True)
     found = False
-    for target in ["python"] if options.engine == "atheris" else options.targets or TARGETS:
+    for target in ["python"] if options.engine == "atheris" else options.targets or known:
         if options.engine == "atheris":
             report = run_libfuzzer(target, PYTHON_TARGET, options.runs, options.folder)
         elif options.engine == "afl":
