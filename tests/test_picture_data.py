@@ -110,19 +110,46 @@ def test_a_share_of_examples_does_not_tell_its_style(pack: Path, tmp_path: Path)
     assert 0.44 < float(style[:, 0].mean()) < 0.56
 
 
-@pytest.mark.parametrize("shows_all", [False, True])
-def test_an_untold_style_shows_the_first_picture_or_any(pack: Path, tmp_path: Path, shows_all: bool) -> None:
+def test_an_untold_style_shows_the_first_picture(pack: Path, tmp_path: Path) -> None:
     corpus = PictureCorpus.load(Pack.open(pack), 32)
     cache = EmbeddingCache.load(write_embeddings(tmp_path / "e"))
-    examples = PictureExamples(
-        corpus, *cache.of_split("train"), cache.prototypes, 0.0, latent_dim=8, any_style=1.0, any_shows_all=shows_all
-    )
+    examples = PictureExamples(corpus, *cache.of_split("train"), cache.prototypes, 0.0, latent_dim=8, any_style=1.0)
     batch = examples.draw(300, step_generator(0, 0, 0))
-    shown = {
-        concept: len({picture.numpy().tobytes() for picture in batch["picture"][batch["concept"] == concept]})
-        for concept in batch["concept"].unique().tolist()
+    for concept in batch["concept"].unique().tolist():
+        shown = batch["picture"][batch["concept"] == concept]
+        assert len({picture.numpy().tobytes() for picture in shown}) == 1
+
+
+def test_drawings_have_places_in_the_order_of_preference_and_no_more_than_asked(pack: Path) -> None:
+    corpus = PictureCorpus.load(Pack.open(pack), 32)
+    preference = list(reversed(STYLES))
+    had = {
+        (c, s)
+        for c, s, t in zip(corpus.concept.tolist(), corpus.style.tolist(), corpus.training.tolist(), strict=True)
+        if t
     }
-    assert set(shown.values()) == ({3} if shows_all else {1})  # of each concept's four pictures one is for tests
+    for most in (2, len(STYLES)):
+        places = corpus.places(preference, most)
+        assert places.shape == (len(corpus.concepts), len(corpus.styles))
+        for concept in range(len(corpus.concepts)):
+            styles = [corpus.styles.index(style) for style in preference]
+            expected = [style for style in styles if (concept, style) in had][:most]
+            found = [int((places[concept] == place).nonzero()) for place in range(len(expected))]
+            assert found == expected
+            assert (places[concept] == most + 1).sum() == len(corpus.styles) - len(expected)
+
+
+def test_a_drawing_that_is_not_remembered_is_not_trained_on(pack: Path) -> None:
+    with pytest.raises(TrainingError, match="it must be 0 with drawings 2"):
+        PictureData(str(pack), image_size=32, drawings=2)
+    some = PictureData(str(pack), image_size=32, drawings=2, any_style=0.0)
+    some.setup()
+    assert some.corpus is not None
+    assert some.places is not None
+    kept = some.corpus.training
+    assert kept.any()
+    assert not kept.all()
+    assert (some.places[some.corpus.concept[kept], some.corpus.style[kept]] < 2).all()
 
 
 def test_pull_moves_embeddings_towards_their_concepts_prototype(pack: Path, tmp_path: Path) -> None:

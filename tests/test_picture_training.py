@@ -114,27 +114,6 @@ def test_resumed_run_ends_with_the_unbroken_runs_weights(corpus: tuple[str, str]
         assert different == [], f"resumed from step {step}"
 
 
-def test_an_example_is_drawn_from_the_nearest_of_the_latents_tried() -> None:
-    module = PictureModule(GeneratorConfig(image_size=16, **SMALL), latents_tried=16, sheet_every=0)
-
-    class Flat(torch.nn.Module):
-        """Paints its latent's first number."""
-
-        def forward(self, embedding: torch.Tensor, latent: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
-            return latent[:, :1, None, None].expand(-1, 3, 16, 16)
-
-    module.generator = Flat()
-    batch = {"embedding": torch.zeros(3, 4), "latent": torch.zeros(3, 8) + 5.0, "style": torch.ones(3, 1)}
-    wanted = torch.tensor([-0.5, 0.1, 0.7])
-    real = wanted[:, None, None, None].expand(-1, 3, 16, 16)
-    chosen = module._nearest_latent(batch, real)
-    assert (chosen[:, 0] - wanted).abs().max() < 0.5  # the latent at hand is more than 4 away
-    again = module._nearest_latent(batch, real)
-    assert torch.equal(chosen, again)  # the step's own draw
-    module.latents_tried = 1
-    assert module._nearest_latent(batch, real) is batch["latent"]
-
-
 def test_checkpoint_leaves_frozen_weights_out(corpus: tuple[str, str], tmp_path: Path) -> None:
     saver = ModelCheckpoint(tmp_path, "c", every_n_train_steps=1)
     fit(corpus, tmp_path, 1, callbacks=(saver,))

@@ -22,12 +22,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edge_s2i.errors import TrainingError
+from edge_s2i.models.concept_memory import VALUE_GAIN, ConceptMemory, DrawingMemory
 
 START_SIZE = 4  # px, the trunk's first level
 RGB_BLOCK = 2  # px, side of the block that depth-to-space makes of one trunk pixel
 _OF_STYLES = ("mapping.from_style.weight", "mapping.gate_style.weight")  # (w_dim, styles)
-_OPTIONAL_PATHS = ("mapping.gate_", "mapping.from_embedding.")
-VALUE_GAIN = 32.0  # the memory reads its values this much larger than they are stored; see ConceptMemory
+_OPTIONAL_PATHS = ("mapping.gate_style.", "mapping.from_embedding.")
+_LEFT_BEHIND = "mapping.from_latent."  # by a generator whose latents choose among drawings
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class GeneratorConfig:
     channels: tuple[int, ...] = (256, 256, 192, 128, 64, 32)
     latent_gain: float = 0.1  # the latent starts as a tenth of the condition: variety must not cost the right picture
     slope: float = 0.2  # of LeakyReLU
-    gates: bool = False  # style and latent also scale what is remembered; see MappingNetwork
+    drawings: int = 1  # that a concept may have, of one style each; training takes this from its data too
+    code_dim: int = 40  # of what is remembered of each drawing but a concept's first
     blend: bool = False  # a linear path past the memory; see MappingNetwork
 
     def __post_init__(self) -> None:
@@ -63,6 +65,7 @@ class GeneratorConfig:
         if len(self.channels) < levels:
             raise TrainingError(f"{self.image_size} px needs {levels} trunk widths; channels has {len(self.channels)}")
         sizes = (self.embedding_dim, self.latent_dim, self.w_dim, self.start_channels, *self.channels)
+        sizes = (*sizes, self.drawings, self.code_dim)
         if min(sizes) < 1 or self.mapping_layers < 1 or self.sharpness <= 0:
             raise TrainingError(f"generator widths and depths must be positive: {self}")
 
@@ -93,87 +96,53 @@ class GeneratorConfig:
         return cls(**values)
 
 
-class ConceptMemory(nn.Module):
-    """Unit-length embedding (B, E), latent (B, Z) -> what is remembered (B, w_dim): attention over a slot a concept.
-
-    The retrieval step of a modern Hopfield network (Ramsauer et al. 2020, "Hopfield Networks is All You Need", eq. 3)
-    with keys apart from values. Keys are the corpus's concept prototypes, given by `place_keys`; values are learned.
-    What concepts look like is no smooth function of how they sound: a plain network of this size fits the smooth part
-    alone, a blur, and where the hearing is in doubt between two concepts it draws their average. A sharp attention
-    draws one of them, or a mixture where they are nearly as likely. The latent moves the embedding within the doubt of
-    hearing, so that several latents draw several readings of a doubtful word and one of a clear one; latent 0 draws
-    the likeliest.
-    """
-
-    def __init__(self, config: GeneratorConfig) -> None:
-        super().__init__()
-        slots = max(1, config.concepts)
-        self.sharpness = config.sharpness
-        self.keys = nn.Linear(config.embedding_dim, slots, bias=False).requires_grad_(False)
-        nn.init.normal_(self.keys.weight, std=1.0 / math.sqrt(config.embedding_dim))
-        self.doubt = config.doubt
-        # Latent to a direction of about unit length; fixed, since a regression would learn to ignore it.
-        self.wander = nn.Linear(config.latent_dim, config.embedding_dim, bias=False).requires_grad_(False)
-        nn.init.normal_(self.wander.weight, std=1.0 / math.sqrt(config.latent_dim * config.embedding_dim))
-        # A slot is seen once in thousands of examples: stored small and read large, it learns faster than the rest.
-        self.values = nn.Linear(slots, config.w_dim, bias=False)
-        nn.init.normal_(self.values.weight, std=1.0 / VALUE_GAIN)
-
-    @torch.no_grad()
-    def place_keys(self, keys: Tensor) -> None:
-        """Takes unit-length keys (concepts, E). Raises TrainingError on any other shape."""
-        if keys.shape != self.keys.weight.shape:
-            held = tuple(self.keys.weight.shape)
-            raise TrainingError(f"the generator's memory holds keys {held}, not {tuple(keys.shape)}")
-        self.keys.weight.copy_(keys)
-
-    def forward(self, embedding: Tensor, latent: Tensor) -> Tensor:
-        # In fp32 even under autocast: a bf16 cosine times the sharpness is off by half a nat.
-        with torch.autocast(embedding.device.type, enabled=False):
-            width = self.keys.weight.dtype
-            heard = embedding.to(width) + self.doubt * self.wander(latent.to(width))
-            attention = torch.softmax(self.keys(heard * self.sharpness), dim=1)
-        return self.values(attention) * VALUE_GAIN
-
-
 class MappingNetwork(nn.Module):
     """(embedding, latent, style) -> w (B, w_dim): the memory's answer, latent and style are added, then mixed.
 
-    What is only added moves every concept's w alike. With `gates`, style and latent also scale it channel by channel,
-    so that a slot can hold several drawings of its concept and each style or latent reads another of them. With
-    `blend`, a linear image of the embedding is added as well: parts of the meaning that several concepts share, a skin
-    tone or an occupation, then reach drawings of combinations that no slot was ever taught.
+    What is only added moves every concept's w alike. With several `drawings` of a concept, style and latent choose
+    among those that it has, and what is remembered of the chosen one is added; its style also scales the concept's own
+    channels. With `blend`, a linear image of the embedding is added as well: parts of the meaning that several concepts
+    share, a skin tone or an occupation, then reach drawings of combinations that no slot was ever taught.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
-        width = config.w_dim
+        width, styles = config.w_dim, max(1, len(config.styles))
         self.slope = config.slope
-        self.memory = ConceptMemory(config)
-        self.from_latent = nn.Linear(config.latent_dim, width, bias=False)
-        self.from_style = nn.Linear(max(1, len(config.styles)), width, bias=False)
+        slots = max(1, config.concepts)
+        self.memory = ConceptMemory(
+            slots, config.embedding_dim, config.latent_dim, width, config.sharpness, config.doubt
+        )
+        self.from_style = nn.Linear(styles, width, bias=False)
         hidden = [nn.Linear(width, width) for _ in range(config.mapping_layers)]
         for layer in hidden:
             nn.init.kaiming_normal_(layer.weight, a=config.slope)
             nn.init.zeros_(layer.bias)
         self.hidden = nn.ModuleList(hidden)
-        nn.init.normal_(self.from_latent.weight, std=config.latent_gain / math.sqrt(config.latent_dim))
         nn.init.normal_(self.from_style.weight, std=0.5)
-        self.gate_style = self.gate_latent = self.from_embedding = None
-        if config.gates:
-            self.gate_style = nn.Linear(max(1, len(config.styles)), width, bias=False)
-            self.gate_latent = nn.Linear(config.latent_dim, width, bias=False)
-            nn.init.normal_(self.gate_style.weight, std=0.5)
-            nn.init.normal_(self.gate_latent.weight, std=config.latent_gain / math.sqrt(config.latent_dim))
+        self.drawings = self.from_latent = self.from_code = self.gate_style = self.from_embedding = None
+        if config.drawings > 1:
+            self.drawings = DrawingMemory(slots, styles, config.drawings - 1, config.code_dim, config.latent_dim)
+            self.from_code = nn.Linear(config.code_dim, width, bias=False)
+            nn.init.normal_(self.from_code.weight, std=1.0 / math.sqrt(config.code_dim))
+            self.gate_style = nn.Linear(styles, width, bias=False)
+            nn.init.zeros_(self.gate_style.weight)
+        else:
+            self.from_latent = nn.Linear(config.latent_dim, width, bias=False)
+            nn.init.normal_(self.from_latent.weight, std=config.latent_gain / math.sqrt(config.latent_dim))
         if config.blend:
             self.from_embedding = nn.Linear(config.embedding_dim, width, bias=False)
             nn.init.normal_(self.from_embedding.weight, std=0.5)  # of a unit-length embedding: as loud as a style
 
     def forward(self, embedding: Tensor, latent: Tensor, style: Tensor) -> Tensor:
-        x = self.memory(embedding, latent)
-        if self.gate_style is not None and self.gate_latent is not None:
-            x = torch.addcmul(x, x, self.gate_style(style) + self.gate_latent(latent))
-        x = x + self.from_latent(latent) + self.from_style(style)
+        attention = self.memory.attention(embedding, latent)
+        x = self.memory.values(attention) * VALUE_GAIN
+        if self.drawings is not None and self.from_code is not None and self.gate_style is not None:
+            style, code = self.drawings(attention, latent, style)
+            x = torch.addcmul(x, x, self.gate_style(style)) + self.from_code(code)
+        elif self.from_latent is not None:
+            x = x + self.from_latent(latent)
+        x = x + self.from_style(style)
         if self.from_embedding is not None:
             x = x + self.from_embedding(embedding)
         for layer in self.hidden:
@@ -308,6 +277,8 @@ class Generator(nn.Module):
         taken = {}
         for name, value in given.items():
             if not same_size and name.startswith(("to_rgb.", "rgb_filter.")):
+                continue
+            if name.startswith(_LEFT_BEHIND) and name not in own:
                 continue
             if name not in own or own[name].shape != value.shape:
                 raise TrainingError(f"cannot start from the smaller generator: {name} differs in shape or is missing")

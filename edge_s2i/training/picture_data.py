@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lightning
 import numpy as np
@@ -64,6 +64,22 @@ class PictureCorpus:
             names,
         )
 
+    def places(self, preference: Sequence[str], drawings: int) -> Tensor:
+        """(concepts, styles) int64 for DrawingMemory.place_drawings, of training pictures.
+
+        A concept's first drawing is in the earliest style of `preference` that it has; the next ones get codes, and
+        those beyond `drawings` none.
+        """
+        had = torch.zeros(len(self.concepts), len(self.styles), dtype=torch.bool)
+        had[self.concept[self.training], self.style[self.training]] = True
+        places = torch.full(had.shape, drawings + 1)
+        taken = torch.zeros(len(had), dtype=torch.long)
+        for column in [self.styles.index(style) for style in preference]:
+            rows = had[:, column] & (taken < drawings)
+            places[rows, column] = taken[rows]
+            taken += rows
+        return places
+
 
 def _shrink(pixels: np.ndarray, size: int, name: str) -> np.ndarray:
     """(H, H, 3) uint8 -> (size, size, 3) uint8 by averaging whole blocks."""
@@ -107,7 +123,6 @@ class PictureExamples:
         latent_dim: int,
         any_style: float = 0.0,
         pull: float = 0.0,
-        any_shows_all: bool = False,
     ) -> None:
         self.corpus = corpus
         self.embeddings = embeddings
@@ -115,7 +130,6 @@ class PictureExamples:
         self.latent_dim = latent_dim
         self.any_style = any_style
         self.pull = pull
-        self.any_shows_all = any_shows_all
         self.prototypes = prototypes
         training = corpus.training.nonzero()[:, 0]
         self.pictures = _Members(corpus.concept[training], len(corpus.concepts), training)
@@ -130,8 +144,7 @@ class PictureExamples:
         concept = self.usable[(uniform[0] * len(self.usable)).long()]
         unsaid = uniform[3] < self.any_style
         # Where no style is told, a concept of several drawings always shows its first: a mean of them is a blur.
-        which = uniform[1] if self.any_shows_all else uniform[1].masked_fill(unsaid, 0.0)
-        picture = self.pictures.draw(concept, which)
+        picture = self.pictures.draw(concept, uniform[1].masked_fill(unsaid, 0.0))
         embedding = self.embeddings[self.speech.draw(concept, uniform[2])].float()
         if self.pull > 0:
             towards = (uniform[4] * self.pull)[:, None]
@@ -189,10 +202,12 @@ class PictureData(lightning.LightningDataModule):
         image_size: side in px; must agree with the generator's.
         batch_size: pictures a step on each device.
         steps_per_epoch: an epoch is a number of steps; checkpoints and validation come once an epoch.
-        styles: drawing families to learn; all of the pack's where empty. Fewer are learned sooner.
-        any_style: share of examples that do not tell their style, so that none need be asked for.
-        any_shows_all: those examples show any picture of their concept, not always its first: for latents that choose
-            among them (model.latents_tried).
+        styles: drawing families to learn; all of the pack's where empty. Fewer are learned sooner. A generator that
+            remembers several drawings of a concept shows the one in the earliest of them where none is asked for.
+        any_style: share of examples that do not tell their style, so that none need be asked for; 0 where the generator
+            remembers several drawings.
+        drawings: most drawings of a concept that the generator is to remember, of one style each, in the order of
+            `styles`; 1 learns all as one.
         pull: each embedding is moved towards its concept's prototype by a random share of up to this. Voices scatter
             as widely as concepts lie apart while the encoder is young; clean examples beside noisy ones teach more.
         jitter: length of a random offset added to the unit-length embedding, so that the generator hears voices
@@ -212,7 +227,7 @@ class PictureData(lightning.LightningDataModule):
         steps_per_epoch: int = 250,
         styles: Sequence[str] = (),
         any_style: float = 0.5,
-        any_shows_all: bool = False,
+        drawings: int = 1,
         pull: float = 1.0,
         jitter: float = 0.1,
         latent_dim: int = 64,
@@ -228,19 +243,29 @@ class PictureData(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.styles = tuple(styles)
+        if drawings > 1 and any_style > 0:
+            raise TrainingError(
+                f"any_style is {any_style}; it must be 0 with drawings {drawings}: each tells its style"
+            )
         self.any_style = any_style
-        self.any_shows_all = any_shows_all
+        self.drawings = drawings
         self.pull = pull
         self.jitter = jitter
         self.latent_dim = latent_dim
         self.validation_pictures = validation_pictures
         self.seed = seed
         self.corpus: PictureCorpus | None = None
+        self.places: Tensor | None = None
 
     def setup(self, stage: str | None = None) -> None:
         if self.corpus is not None:
             return
-        self.corpus = PictureCorpus.load(Pack.open(self.pack_folder), self.image_size, self.styles)
+        corpus = PictureCorpus.load(Pack.open(self.pack_folder), self.image_size, self.styles)
+        if self.drawings > 1:
+            self.places = corpus.places(self.styles or corpus.styles[1:], self.drawings)
+            remembered = self.places[corpus.concept, corpus.style] < self.drawings
+            corpus = replace(corpus, training=corpus.training & remembered)
+        self.corpus = corpus
         cache = self._codes() if self.embeddings_path is None else EmbeddingCache.load(self.embeddings_path)
         self.examples = self._examples(cache, "train", self.jitter, self.pull)
         # Held-out voices of the same concepts; without any, the training voices stand in, undisturbed.
@@ -274,7 +299,6 @@ class PictureData(lightning.LightningDataModule):
             self.latent_dim,
             self.any_style,
             pull,
-            self.any_shows_all,
         )
 
     def train_dataloader(self) -> DataLoader:

@@ -12,7 +12,6 @@ from typing import Any
 
 import lightning
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from torch import Tensor
 
@@ -38,7 +37,6 @@ from edge_s2i.training.picture_data import PictureData, step_generator
 from edge_s2i.training.sample_sheet import SampleSheet
 
 _CALIBRATION_PICTURES = 256
-_COARSE = 4  # px of a picture that are one when latents are compared: what is where, not how it is shaded
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,6 @@ class PictureModule(lightning.LightningModule):
         adversarial_loss: "hinge", "non-saturating" or "relativistic" (with r1 and r2 the loss of R3GAN).
         warm_start_steps: regression alone before the adversary joins; beyond the run's length it never does.
         adversarial_ramp_steps: over which the adversarial weight then rises to its value.
-        latents_tried: of so many latents an example is drawn from the one that comes nearest to its picture, so that a
-            concept's several pictures are learned by several latents and not as their mean (Li & Malik 2018, "Implicit
-            Maximum Likelihood Estimation", algorithm 1). With data.any_shows_all; 1 draws from the first.
         learning_rate: the generator's peak; falls along a cosine to `final_learning_rate` of it at the last step.
         discriminator_learning_rate: constant; heads on frozen features are small and may learn faster (TTUR).
         lr_warmup_steps: linear rise of both.
@@ -95,7 +90,6 @@ class PictureModule(lightning.LightningModule):
         adversarial_loss: str = "hinge",
         warm_start_steps: int = 5000,
         adversarial_ramp_steps: int = 500,
-        latents_tried: int = 1,
         learning_rate: float = 2e-3,
         discriminator_learning_rate: float = 1e-3,
         lr_warmup_steps: int = 100,
@@ -117,9 +111,6 @@ class PictureModule(lightning.LightningModule):
         self.game = adversarial_loss_named(adversarial_loss)
         self.warm_start_steps = warm_start_steps
         self.adversarial_ramp_steps = adversarial_ramp_steps
-        if latents_tried < 1:
-            raise TrainingError(f"latents_tried is {latents_tried}; it must be 1 or more")
-        self.latents_tried = latents_tried
         self.learning_rate = learning_rate
         self.discriminator_learning_rate = discriminator_learning_rate
         self.lr_warmup_steps = lr_warmup_steps
@@ -152,6 +143,7 @@ class PictureModule(lightning.LightningModule):
             config,
             styles=config.styles or data.corpus.styles,
             concepts=len(data.corpus.concepts),
+            drawings=data.drawings,
             embedding_dim=data.examples.prototypes.shape[1],
         )
         if config.styles != data.corpus.styles:
@@ -169,6 +161,9 @@ class PictureModule(lightning.LightningModule):
             start = load_generator(Path(self.init_from))
             self.generator.grow_from(start)
         self.generator.mapping.memory.place_keys(data.examples.prototypes)
+        if self.generator.mapping.drawings is not None:
+            assert data.places is not None
+            self.generator.mapping.drawings.place_drawings(data.places)
         self.ema = ExponentialMovingAverage(self.generator, self.ema_decay)
         tower = self.weights.contrastive > 0
         self.features = load_image_features(pooled=tower)
@@ -254,7 +249,7 @@ class PictureModule(lightning.LightningModule):
 
         real = self._scaled(batch["picture"])
         embedding, style = batch["embedding"], batch["style"]
-        fake = self.generator(embedding, self._nearest_latent(batch, real), style)
+        fake = self.generator(embedding, batch["latent"], style)
         losses = {"pixels": self.weights.pixels * multiscale_l1(fake.float(), real)}
         seen_fake, seen_real = fake, real
         if adversarial:
@@ -292,24 +287,6 @@ class PictureModule(lightning.LightningModule):
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
         self.log("train/loss", total.detach(), prog_bar=True)
         self.log("train/grad_norm", norm)
-
-    @torch.no_grad()
-    def _nearest_latent(self, batch: dict[str, Tensor], real: Tensor) -> Tensor:
-        """(B, Z): for each example that latent of `latents_tried` whose drawing is nearest to its picture, coarsely."""
-        best = batch["latent"]
-        if self.latents_tried == 1:
-            return best
-        random = step_generator(self.seed, self.global_step, self.global_rank, purpose=6)
-        coarse = F.avg_pool2d(real, _COARSE)
-        nearest = torch.full((len(real),), math.inf, device=real.device)
-        for number in range(self.latents_tried):
-            latent = batch["latent"] if number == 0 else torch.randn(best.shape, generator=random).to(best)
-            drawn = self.generator(batch["embedding"], latent, batch["style"]).float()
-            distance = (F.avg_pool2d(drawn, _COARSE) - coarse).abs().mean(dim=(1, 2, 3))
-            nearer = distance < nearest
-            nearest = torch.where(nearer, distance, nearest)
-            best = torch.where(nearer[:, None], latent, best)
-        return best
 
     def _train_discriminator(
         self,
