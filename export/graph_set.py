@@ -30,11 +30,14 @@ from export.device_modules import (
     TrunkWindow,
     quiet_window,
 )
+from export.faster_encoder import faster_encoder
+from export.faster_generator import faster_generator
 from export.material import Material, double, reference
 from export.onnx_graphs import ExportError, batched_graph, encoder_graph, fixed_graph, generator_graph, head_graph
-from export.onnx_quantization import quantize_static, tensors_to_measure, to_fp16
+from export.onnx_quantization import nodes_before_convolution, quantize_static, tensors_to_measure, to_fp16
 from export.sensitivity import cosine_loss, mixed_precision, picture_loss, sweep
 from export.weight_compression import compress_weights
+from export.whole_utterance import whole_utterances
 
 FUSED_INPUTS = ("samples", "lengths", "latent", "style")
 STREAM_INPUTS = ("log_mel", "state")
@@ -84,10 +87,10 @@ class GraphSet:
 
     @cache  # noqa: B019 -- lives as long as one export
     def float_onnx(self, role: str) -> onnx.ModelProto:
-        """The whole network as it was trained, any batch and length."""
+        """The network as it was trained: the encoder of one utterance of any length, the generator of any batch."""
         self.say(f"{role} to ONNX")
         if role == "encoder":
-            return encoder_graph(self.encoder)
+            return whole_utterances(encoder_graph(self.encoder))
         config = self.generator.config
         return generator_graph(self.generator, config.embedding_dim, config.latent_dim, max(1, len(config.styles)))
 
@@ -99,14 +102,16 @@ class GraphSet:
         ]
 
     def _reduced(self, role: str, precision: str) -> onnx.ModelProto:
-        graph = self.float_onnx(role)
+        if precision == "int8":  # of the plain graph: ranges of what a rewriting shifts are wider
+            return self._mixed_encoder() if role == "encoder" else self._mixed_generator()
+        graph = self._quick_onnx(role)
         if precision == "fp16":
             return to_fp16(graph)
-        if precision == "int8-weights":
-            return compress_weights(graph)
-        if precision == "int8":
-            return self._mixed_encoder() if role == "encoder" else self._mixed_generator()
-        return graph
+        return compress_weights(graph) if precision == "int8-weights" else graph
+
+    @cache  # noqa: B019
+    def _quick_onnx(self, role: str) -> onnx.ModelProto:
+        return (faster_encoder if role == "encoder" else faster_generator)(self.float_onnx(role))
 
     def _mixed_encoder(self) -> onnx.ModelProto:
         material, graph = self.material, self.float_onnx("encoder")
@@ -188,12 +193,16 @@ class GraphSet:
 
     def _fused_onnx(self) -> list[Artefact]:
         self.say("speech to picture in one graph")
-        graph = batched_graph(self._fused_module(), self._fused_example(2), FUSED_INPUTS, ("picture", "embedding"))
+        plain = batched_graph(self._fused_module(), self._fused_example(2), FUSED_INPUTS, ("picture", "embedding"))
+        graph = faster_generator(faster_encoder(plain))
         made = []
         for precision in self.settings.precisions:
             if precision == "int8":
                 continue  # the log-mel and the memory stay float; whoever wants integers takes the parts
-            small = graph if precision == "fp32" else to_fp16(graph) if precision == "fp16" else _smaller(graph)
+            if precision == "fp16":
+                small = to_fp16(graph, nodes_before_convolution(graph))
+            else:
+                small = graph if precision == "fp32" else _smaller(graph)
             made.append(self._fused_artefact("onnx", precision, small.SerializeToString()))
         return made or [self._fused_artefact("onnx", "int8-weights", _smaller(graph).SerializeToString())]
 
@@ -391,13 +400,9 @@ class GraphSet:
                 feeds = [_joined(feeds[:3]), *feeds[3:]]
             return Reference("picture", feeds, reference(double(self.generator), feeds, GENERATOR_INPUTS))
         feeds = (material.speech if length == "any" else material.fixed_speech)(material.compared_clips)
-        if length == "any" and len(feeds) > 3:
-            log_mels, lengths = material.cache.log_mel_batch(material.compared_clips[:3])
-            rows = material.speech(material.compared_clips[:3])
-            batch = np.zeros_like(log_mels)
-            for row, feed in enumerate(rows):
-                batch[row, :, : feed["log_mel"].shape[2]] = feed["log_mel"][0]
-            feeds = [{"log_mel": batch, "lengths": lengths}, *feeds[3:]]
+        if length == "any":  # a graph of one utterance may be given more than that is long
+            first = feeds[0]
+            feeds = [*feeds, {**first, "log_mel": np.pad(first["log_mel"], ((0, 0), (0, 0), (0, 29)))}]
         return Reference("embedding", feeds, reference(double(self.encoder), feeds, ENCODER_INPUTS))
 
     def window(self, feed: Feed) -> np.ndarray:
