@@ -1,11 +1,9 @@
 """`edge-s2i export`: two stages' weights and the pack they were trained on become a bundle."""
 
 import datetime
-import io
 from collections.abc import Sequence
 from dataclasses import asdict
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +13,7 @@ from edge_s2i.bundle import PROTOTYPES_NAME, Bundle, ConfidenceSettings, GraphIn
 from edge_s2i.models import spectral_trunk
 from edge_s2i.models.cost import Cost, measure_cost
 from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS
+from edge_s2i.prototypes import write_prototypes
 from export.artefact import Artefact
 from export.graph_set import GraphSet
 from export.latency import measure_latency
@@ -56,11 +55,10 @@ def export_bundle(settings: ExportSettings) -> Bundle:
         kin = [other for other in artefacts if (other.role, other.engine) == (item.role, item.engine)]
         item.alone = len(kin) == 1 and not item.folder
     costs = costs_of(material)
-    # The threshold of the network itself is compared in the runtime's float16 prototypes: same to three digits.
-    prototypes = io.BytesIO()
-    np.save(prototypes, material.weights.prototypes.numpy().astype(np.float16))
+    # The threshold of the network itself is compared with the runtime's 8-bit prototypes: same to three digits.
+    prototypes = write_prototypes(material.weights.prototypes.numpy())
     files = {item.file: item.content for item in artefacts}
-    files |= graphs.extra_files | {PROTOTYPES_NAME: prototypes.getvalue()}
+    files |= graphs.extra_files | {PROTOTYPES_NAME: prototypes}
     manifest = _manifest(material, artefacts, chosen, choices, costs, graphs.kept)
     bundle = write_bundle(settings.out, manifest, files)
     console.print(_table(artefacts))

@@ -91,9 +91,9 @@ def _verdict(
     refused = {
         name: delegate.notes.get(name, "not in its table")
         for name in dict.fromkeys(operators)
-        if not delegate.takes(name, variant.engine)
+        if not delegate.takes(name, variant.engine, integer)
     }
-    taken = sum(delegate.takes(name, variant.engine) for name in operators)
+    taken = sum(delegate.takes(name, variant.engine, integer) for name in operators)
     verdict: dict[str, Any] = {
         "how": "table",
         "source": delegate.source,

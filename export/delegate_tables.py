@@ -1,8 +1,8 @@
 """What each accelerator's own documentation says it runs, by operator: for where no compiler can be asked.
 
 Names are TFLite's and ONNX's. A table says what kinds of operator are taken, not every condition on shapes and types:
-what passes a table is likely to run, what fails one will not. Where the source says so, the table was written from
-what is generally known and has not been compared with the document yet: trust the compiler's word over it.
+what passes a table is likely to run, what fails one will not. All but NNAPI's, which says so, were compared with the
+document that is their source: trust the compiler's word over them.
 """
 
 from dataclasses import dataclass, field
@@ -17,15 +17,18 @@ class Delegate:
     name: str
     source: str
     tflite: frozenset[str] = frozenset()
+    tflite_integer: frozenset[str] = frozenset()  # of one that takes fewer in integers
     onnx: frozenset[str] = frozenset()
     tflite_refused: frozenset[str] = frozenset()  # of one that names what it does not take
     arithmetic: tuple[str, ...] = (INTEGER, FLOAT)
     notes: dict[str, str] = field(default_factory=dict)  # operator -> what it would take
 
-    def takes(self, operator: str, engine: str) -> bool:
-        """Whether its table has the operator."""
+    def takes(self, operator: str, engine: str, integer: bool = False) -> bool:
+        """Whether its table has the operator, of a graph in integers if `integer`."""
         if engine == "litert" and self.tflite_refused:
             return operator not in self.tflite_refused
+        if engine == "litert" and integer and self.tflite_integer:
+            return operator in self.tflite_integer
         return operator in (self.onnx if engine == "onnx" else self.tflite)
 
     def reads(self, engine: str) -> bool:
@@ -37,49 +40,57 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TFLITE_COMMON = """ADD SUB MUL CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED MAX_POOL_2D RESHAPE TRANSPOSE CONCATENATION
-    SOFTMAX LOGISTIC RELU MAXIMUM MINIMUM QUANTIZE DEQUANTIZE PAD TRANSPOSE_CONV LEAKY_RELU"""
-_ONNX_COMMON = """Add Sub Mul Div Conv ConvTranspose Gemm MatMul MaxPool Reshape Transpose Concat Softmax Sigmoid Relu
-    LeakyRelu Max Min Clip Resize Unsqueeze Squeeze Flatten QuantizeLinear DequantizeLinear Sqrt Pow Abs Pad Slice
-    ReduceSum ReduceMean Gather Cast Expand Where Less Equal And DepthToSpace Split"""
-
 DELEGATES = (
     Delegate(
         "XNNPACK",
-        "not compared yet: LiteRT's XNNPACK delegate, README.md, sections Limitations and supported operators",
+        "LiteRT, tflite/delegates/xnnpack/README.md, floating-point and quantized operators",
         tflite=_names(
-            _TFLITE_COMMON
-            + """ DIV ABS SQRT SQUARE NEG EXP SUM MEAN REDUCE_MAX RESIZE_BILINEAR SLICE STRIDED_SLICE SPLIT RELU_N1_TO_1
-            RELU6 TANH HARD_SWISH PRELU RSQRT SQUARED_DIFFERENCE SPACE_TO_DEPTH DEPTH_TO_SPACE FLOOR CEIL ROUND
-            BATCH_MATMUL EXPAND_DIMS GELU AVERAGE_POOL_2D"""
+            """ABS ADD AVERAGE_POOL_2D CEIL CONCATENATION CONV_2D DEPTH_TO_SPACE DEPTHWISE_CONV_2D DEQUANTIZE DIV ELU
+            FULLY_CONNECTED FLOOR HARD_SWISH LEAKY_RELU LOGISTIC MAX_POOL_2D MAXIMUM MEAN MINIMUM MUL NEG PAD PRELU
+            QUANTIZE RELU RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR ROUND SLICE SOFTMAX SPACE_TO_DEPTH SPLIT SQRT
+            SQUARE SQUARED_DIFFERENCE STRIDED_SLICE SUB TANH TRANSPOSE TRANSPOSE_CONV"""
+        ),
+        tflite_integer=_names(
+            """ADD CONCATENATION CONV_2D DEPTH_TO_SPACE DEPTHWISE_CONV_2D DEQUANTIZE ELU FULLY_CONNECTED LEAKY_RELU
+            LOGISTIC MAX_POOL_2D MEAN MUL PAD QUANTIZE RESHAPE RESIZE_BILINEAR SLICE SPACE_TO_DEPTH SPLIT SUB TANH
+            TRANSPOSE TRANSPOSE_CONV"""
         ),
         notes={"RESIZE_NEAREST_NEIGHBOR": "a copy, done by LiteRT's own kernel between two parts of the delegate"},
     ),
     Delegate(
         "TensorRT (Jetson)",
-        "onnx-tensorrt, docs/operators.md",
+        "onnx-tensorrt, docs/operators.md of TensorRT 8.4 (JetPack 5)",
         onnx=_names(
-            _ONNX_COMMON
-            + """ Shape Range Sign LpNormalization ReduceL2 ReduceMax ReduceMin Neg Exp Log Round Floor Identity
-            ConstantOfShape Not Or Greater GreaterOrEqual LessOrEqual BatchNormalization GlobalAveragePool Tanh Erf
-            InstanceNormalization Elu Selu PRelu AveragePool Constant Tile Cos Sin Einsum"""
+            """Add Sub Mul Div Conv ConvTranspose Gemm MatMul MaxPool Reshape Transpose Concat Softmax Sigmoid Relu
+            LeakyRelu Max Min Clip Resize Unsqueeze Squeeze Flatten QuantizeLinear DequantizeLinear Sqrt Pow Abs Pad
+            Slice ReduceSum ReduceMean Gather Cast Expand Where Less Equal And DepthToSpace Split Shape Range Sign
+            LpNormalization ReduceL2 ReduceMax ReduceMin Neg Exp Log Round Floor Identity ConstantOfShape Not Or Greater
+            GreaterOrEqual LessOrEqual BatchNormalization GlobalAveragePool Tanh Erf InstanceNormalization Elu Selu
+            PRelu AveragePool Constant Tile Cos Sin Einsum"""
         ),
         notes={"Mod": "of lengths, in integers; newer releases have it"},
     ),
     Delegate(
         "QNN/HTP (Qualcomm)",
-        "not compared yet: ONNX Runtime, docs, QNN execution provider; TFLite: LiteRT, litert/vendors/qualcomm",
+        "onnxruntime-qnn, docs, QNN execution provider; LiteRT, litert/vendors/qualcomm, Qualcomm_QNN_Compiler.md",
+        # Reshape is missing in the document, and compiles.
         onnx=_names(
-            _ONNX_COMMON
-            + """ LpNormalization ReduceMax ReduceMin Neg Exp Log Sign Round Floor Ceil Elu HardSwish PRelu Tanh Tile
-            Not Or Greater GreaterOrEqual LessOrEqual GlobalAveragePool AveragePool BatchNormalization
-            LayerNormalization InstanceNormalization SpaceToDepth TopK Gelu Identity"""
+            """Abs Add And ArgMax ArgMin Asin Atan AveragePool BatchNormalization Cast Clip Concat Conv ConvTranspose
+            Cos DepthToSpace DequantizeLinear Div Elu Equal Exp Expand Flatten Floor Gather Gelu Gemm GlobalAveragePool
+            Greater GreaterOrEqual GridSample HardSwish InstanceNormalization LRN LayerNormalization LeakyRelu Less
+            LessOrEqual Log LogSoftmax LpNormalization MatMul Max MaxPool Min Mul Neg Not Or PRelu Pad Pow
+            QuantizeLinear ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Resize Round Sigmoid Sign
+            Sin Slice Softmax SpaceToDepth Split Sqrt Squeeze Sub Tanh Tile TopK Transpose Unsqueeze Where"""
         ),
         tflite=_names(
-            _TFLITE_COMMON
-            + """ DIV ABS SQRT RSQRT EXP SUM MEAN REDUCE_MAX RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SLICE STRIDED_SLICE
-            SPLIT RELU_N1_TO_1 RELU6 TANH HARD_SWISH PRELU DEPTH_TO_SPACE BATCH_MATMUL CAST SELECT SELECT_V2 LESS
-            NOT_EQUAL EQUAL GREATER LOGICAL_AND PADV2 SQUARED_DIFFERENCE GELU AVERAGE_POOL_2D EXPAND_DIMS SIGN NEG"""
+            """ABS ADD ARG_MAX ARG_MIN AVERAGE_POOL_2D BATCH_MATMUL BROADCAST_TO CAST CEIL CONCATENATION CONV_2D CONV_3D
+            COS CUMSUM DEPTH_TO_SPACE DEPTHWISE_CONV_2D DEQUANTIZE DIV DYNAMIC_UPDATE_SLICE ELU EMBEDDING_LOOKUP EQUAL
+            EXP FLOOR FLOOR_DIV FULLY_CONNECTED GATHER GATHER_ND GELU GREATER GREATER_EQUAL HARD_SWISH L2_NORMALIZATION
+            L2_POOL_2D LEAKY_RELU LESS LESS_EQUAL LOG LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOGISTIC MAXIMUM MAX_POOL_2D
+            MEAN MINIMUM MIRROR_PAD MUL NEG NOT_EQUAL PACK PAD PADV2 POW PRELU QUANTIZE REDUCE_ALL REDUCE_ANY REDUCE_MAX
+            REDUCE_MIN RELU RELU_0_TO_1 RELU6 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2
+            ROUND RSQRT SELECT SELECT_V2 SIGN SIN SLICE SOFTMAX SPACE_TO_DEPTH SPLIT SQUARE SQUARED_DIFFERENCE SQRT
+            STRIDED_SLICE SUB SUM TANH TILE TOPK_V2 TRANSPOSE TRANSPOSE_CONV UNPACK"""
         ),
         notes={"FLOOR_MOD": "of lengths, in integers: runs on the CPU before the graph"},
     ),
@@ -122,25 +133,26 @@ DELEGATES = (
     ),
     Delegate(
         "NNAPI 1.3",
-        "not compared yet: Android NeuralNetworks.h, operations up to feature level 4, and LiteRT's NNAPI delegate",
+        "from memory, not compared: Android NeuralNetworks.h up to feature level 4, and TFLite's NNAPI delegate",
         tflite=_names(
-            _TFLITE_COMMON
-            + """ DIV ABS SQRT RSQRT EXP SUM MEAN REDUCE_MAX RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SLICE STRIDED_SLICE
-            SPLIT RELU_N1_TO_1 RELU6 TANH HARD_SWISH PRELU DEPTH_TO_SPACE SPACE_TO_DEPTH CAST SELECT LESS GREATER
-            LOGICAL_AND NOT_EQUAL EQUAL PADV2 LOG NEG AVERAGE_POOL_2D L2_NORMALIZATION EXPAND_DIMS SQUEEZE"""
+            """ADD SUB MUL CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED MAX_POOL_2D RESHAPE TRANSPOSE CONCATENATION SOFTMAX
+            LOGISTIC RELU MAXIMUM MINIMUM QUANTIZE DEQUANTIZE PAD TRANSPOSE_CONV LEAKY_RELU DIV ABS SQRT RSQRT EXP SUM
+            MEAN REDUCE_MAX RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SLICE STRIDED_SLICE SPLIT RELU_N1_TO_1 RELU6 TANH
+            HARD_SWISH PRELU DEPTH_TO_SPACE SPACE_TO_DEPTH CAST SELECT LESS GREATER LOGICAL_AND NOT_EQUAL EQUAL PADV2
+            LOG NEG AVERAGE_POOL_2D L2_NORMALIZATION EXPAND_DIMS SQUEEZE"""
         ),
         notes={"LEAKY_RELU": "as PRELU or a select; deprecated since Android 15"},
     ),
     Delegate(
         "Ethos-U",
-        "not compared yet: ethos-u-vela, SUPPORTED_OPS.md, 5.2",
+        "ethos-u-vela 5.2, tflite_supported_operators.py, by TFLite's names: Ethos-U55 and U65",
         tflite=_names(
-            _TFLITE_COMMON
-            + """ ABS MEAN RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SLICE STRIDED_SLICE SPLIT SPLIT_V TANH HARD_SWISH
-            PRELU RELU_N1_TO_1 RELU6 RSQRT EXP EXPAND_DIMS SQUEEZE PACK UNPACK ARG_MAX AVERAGE_POOL_2D SHAPE
-            SQUARED_DIFFERENCE UNIDIRECTIONAL_SEQUENCE_LSTM MIRROR_PAD"""
-        )
-        - {"DEQUANTIZE"},
+            """ABS ADD ARG_MAX AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D EXP EXPAND_DIMS FULLY_CONNECTED
+            HARD_SWISH LEAKY_RELU LOGISTIC MAXIMUM MAX_POOL_2D MEAN MINIMUM MIRROR_PAD MUL PACK PAD PRELU QUANTIZE RELU
+            RELU6 RELU_0_TO_1 RELU_N1_TO_1 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR RSQRT SHAPE SLICE SOFTMAX
+            SPLIT SPLIT_V SQUARED_DIFFERENCE SQUEEZE STRIDED_SLICE SUB TANH TRANSPOSE TRANSPOSE_CONV
+            UNIDIRECTIONAL_SEQUENCE_LSTM UNPACK"""
+        ),
         arithmetic=(INTEGER,),
         notes={"DEQUANTIZE": "integers in and out: give it the int8 parts"},
     ),

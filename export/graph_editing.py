@@ -18,6 +18,7 @@ class GraphEditor:
         self.nodes: list[NodeProto] = list(graph.node)
         self.constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
         self._outputs = {value.name for value in graph.output}
+        self._taken = {*self.constants, *(name for node in self.nodes for name in (*node.output, node.name))}
         self._fresh = 0
 
     def maker(self, name: str) -> NodeProto | None:
@@ -46,6 +47,22 @@ class GraphEditor:
         gone = {id(node) for node in nodes}
         self.nodes = [node for node in self.nodes if id(node) not in gone]
 
+    def bypass(self, node: NodeProto, name: str) -> None:
+        """Gives whoever takes a node's one output the tensor `name` instead; ExportError if the graph gives it out."""
+        if node.output[0] in self._outputs:
+            raise ExportError(f"{node.output[0]} is an output of the graph and cannot be left out")
+        for taker in self.takers(node.output[0]):
+            for place, taken in enumerate(taker.input):
+                if taken == node.output[0]:
+                    taker.input[place] = name
+        self.remove(node)
+
+    def fix_first_size(self, size: int) -> None:
+        """Sets the first axis of every input and output."""
+        for value in (*self._model.graph.input, *self._model.graph.output):
+            value.type.tensor_type.shape.dim[0].Clear()
+            value.type.tensor_type.shape.dim[0].dim_value = size
+
     def constant(self, value: np.ndarray, hint: str) -> str:
         """Adds a constant and returns its name."""
         name = self.name(hint)
@@ -65,8 +82,11 @@ class GraphEditor:
 
     def name(self, hint: str) -> str:
         """A tensor name that is not taken."""
-        self._fresh += 1
-        return f"{hint}.{self._fresh}.rewritten"
+        while True:
+            self._fresh += 1
+            name = f"{hint}.{self._fresh}.rewritten"
+            if name not in self._taken:
+                return name
 
     def finish(self) -> onnx.ModelProto:
         """The model with nodes in order and without what nothing needs; ExportError for a cycle."""

@@ -2,21 +2,16 @@
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from torch import nn
 
-import edge_s2i
-from edge_s2i.audio import read_audio, trim_silence
-from edge_s2i.audio.constants import FFT_LENGTH, HOP_LENGTH, MEL_BANDS
-from edge_s2i.audio.log_mel import frame_count
-from edge_s2i.models.spectral_trunk import CONTEXT, FRAMES_A_STEP, QUIET
+from edge_s2i.audio.constants import MEL_BANDS
+from edge_s2i.models.spectral_trunk import FRAMES_A_STEP
 from edge_s2i.runtime.backends import LiteRtBackend, OnnxBackend
 from edge_s2i.runtime.graph_choice import ENCODER_INPUTS, GENERATOR_INPUTS
-from edge_s2i.runtime.split_graphs import HEAD_INPUTS, MAPPING_INPUTS, SYNTHESIS_INPUTS, TRUNK_INPUTS, SplitEncoder
+from edge_s2i.runtime.split_graphs import HEAD_INPUTS, MAPPING_INPUTS, SYNTHESIS_INPUTS, TRUNK_INPUTS
 from export import tflite_graphs
 from export.artefact import Artefact, Feed, Reference
 from export.calibration import measure_ranges, tensorrt_cache
@@ -24,26 +19,23 @@ from export.device_modules import (
     STREAM_DELAY,
     ConceptMapping,
     EncoderHead,
-    SpeechToPictureGraph,
-    Synthesis,
     TrunkChunk,
-    TrunkWindow,
-    quiet_window,
 )
+from export.faster_encoder import faster_encoder
+from export.faster_generator import faster_generator
 from export.material import Material, double, reference
 from export.onnx_graphs import ExportError, batched_graph, encoder_graph, fixed_graph, generator_graph, head_graph
-from export.onnx_quantization import quantize_static, tensors_to_measure, to_fp16
+from export.onnx_quantization import nodes_before_convolution, quantize_static, tensors_to_measure, to_fp16
+from export.parts import FUSED_INPUTS, Parts
 from export.sensitivity import cosine_loss, mixed_precision, picture_loss, sweep
 from export.weight_compression import compress_weights
+from export.whole_utterance import whole_utterances
 
-FUSED_INPUTS = ("samples", "lengths", "latent", "style")
 STREAM_INPUTS = ("log_mel", "state")
 MOST_POINTS_LOST = 1.0  # of accuracy, by integers
 _BUDGETS = (0.004, 0.002, 0.001, 0.0005, 0.00025)  # 1 - mean cosine; the first whose accuracy holds is taken
 _PICTURE_BUDGETS = (-36.0, -38.0, -40.0)  # dB of PSNR, negative
 _SWEPT = 24  # inputs that a layer's sensitivity is taken on
-
-_EXAMPLES = Path(edge_s2i.__file__).parent / "examples"
 
 Say = Callable[[str], None]
 
@@ -57,6 +49,7 @@ class GraphSet:
         self.settings = material.settings
         self.encoder = material.weights.encoder
         self.generator = material.generator
+        self.parts = Parts(material)
         self.extra_files: dict[str, bytes] = {}
         self.kept: dict[str, tuple[str, ...]] = {}  # layers that mixed precision left in float, by file
 
@@ -84,29 +77,31 @@ class GraphSet:
 
     @cache  # noqa: B019 -- lives as long as one export
     def float_onnx(self, role: str) -> onnx.ModelProto:
-        """The whole network as it was trained, any batch and length."""
+        """The network as it was trained: the encoder of one utterance of any length, the generator of any batch."""
         self.say(f"{role} to ONNX")
         if role == "encoder":
-            return encoder_graph(self.encoder)
+            return whole_utterances(encoder_graph(self.encoder))
         config = self.generator.config
         return generator_graph(self.generator, config.embedding_dim, config.latent_dim, max(1, len(config.styles)))
 
     def _onnx(self, precision: str) -> list[Artefact]:
         graphs = {role: self._reduced(role, precision) for role in ("encoder", "generator")}
         return [
-            self._artefact(role, "onnx", precision, graph.SerializeToString(), self._whole_reference(role, "any"))
+            self._artefact(role, "onnx", precision, graph.SerializeToString(), self.parts.whole_reference(role, "any"))
             for role, graph in graphs.items()
         ]
 
     def _reduced(self, role: str, precision: str) -> onnx.ModelProto:
-        graph = self.float_onnx(role)
+        if precision == "int8":  # of the plain graph: ranges of what a rewriting shifts are wider
+            return self._mixed_encoder() if role == "encoder" else self._mixed_generator()
+        graph = self._quick_onnx(role)
         if precision == "fp16":
             return to_fp16(graph)
-        if precision == "int8-weights":
-            return compress_weights(graph)
-        if precision == "int8":
-            return self._mixed_encoder() if role == "encoder" else self._mixed_generator()
-        return graph
+        return compress_weights(graph) if precision == "int8-weights" else graph
+
+    @cache  # noqa: B019
+    def _quick_onnx(self, role: str) -> onnx.ModelProto:
+        return (faster_encoder if role == "encoder" else faster_generator)(self.float_onnx(role))
 
     def _mixed_encoder(self) -> onnx.ModelProto:
         material, graph = self.material, self.float_onnx("encoder")
@@ -135,7 +130,7 @@ class GraphSet:
         for budget in _PICTURE_BUDGETS:
             mixed = mixed_precision(graph, ranges, swept, picture_loss, budget, order)
             small = compress_weights(mixed.graph)
-            loss = picture_loss(_outputs(small, material.compared_conditions), self._pictures())
+            loss = picture_loss(_outputs(small, material.compared_conditions), self.parts.pictures())
             self.say(f"generator: {len(mixed.kept)} of {len(order)} layers in float, PSNR {-loss:.1f} dB")
             if loss <= -35.5:
                 self.kept["generator.int8.onnx"] = mixed.kept
@@ -144,66 +139,30 @@ class GraphSet:
 
     # one graph from samples to picture
 
-    def _fused_module(self) -> SpeechToPictureGraph:
-        return SpeechToPictureGraph(self.encoder, self.generator, self._samples(), self.settings.pixels).eval()
-
-    def _samples(self) -> int:
-        """Of the fixed length in frames."""
-        samples = (self.settings.frames - 1) * HOP_LENGTH + FFT_LENGTH
-        assert frame_count(samples) == self.settings.frames
-        return samples
-
-    def _fused_example(self, batch: int) -> tuple[torch.Tensor, ...]:
-        config = self.generator.config
-        lengths = torch.tensor([self._samples(), self._samples() * 2 // 3])[:batch]
-        styles = torch.eye(max(1, len(config.styles)))[:1].expand(batch, -1)
-        return torch.randn(batch, self._samples()), lengths, torch.randn(batch, config.latent_dim), styles.clone()
-
-    def _fused_feeds(self) -> list[Feed]:
-        """Bundled recordings, padded, with latents and styles."""
-
-        config = self.generator.config
-        random = np.random.default_rng(0)
-        styles = np.eye(max(1, len(config.styles)), dtype=np.float32)
-        feeds = []
-        for number, path in enumerate(sorted(_EXAMPLES.glob("*.ogg"))[:4]):
-            speech = trim_silence(read_audio(path))[: self._samples()]
-            samples = np.zeros((1, self._samples()), np.float32)
-            samples[0, : len(speech)] = speech
-            latent = random.standard_normal((1, config.latent_dim)).astype(np.float32) * (number % 2)
-            feeds.append(
-                {
-                    "samples": samples,
-                    "lengths": np.array([len(speech)], np.int64),
-                    "latent": latent.astype(np.float32),
-                    "style": styles[number % len(styles)][None],
-                }
-            )
-        return feeds
-
-    def _fused_reference(self, limit: int | None = None) -> Reference:
-        feeds = self._fused_feeds()[:limit]
-        kind = "pixels" if self.settings.pixels else "picture"
-        return Reference(kind, feeds, reference(double(self._fused_module()), feeds, FUSED_INPUTS))
-
     def _fused_onnx(self) -> list[Artefact]:
         self.say("speech to picture in one graph")
-        graph = batched_graph(self._fused_module(), self._fused_example(2), FUSED_INPUTS, ("picture", "embedding"))
+        plain = batched_graph(
+            self.parts.fused_module(), self.parts.fused_example(2), FUSED_INPUTS, ("picture", "embedding")
+        )
+        graph = faster_generator(faster_encoder(plain))
         made = []
         for precision in self.settings.precisions:
             if precision == "int8":
                 continue  # the log-mel and the memory stay float; whoever wants integers takes the parts
-            small = graph if precision == "fp32" else to_fp16(graph) if precision == "fp16" else _smaller(graph)
+            if precision == "fp16":
+                small = to_fp16(graph, nodes_before_convolution(graph))
+            else:
+                small = graph if precision == "fp32" else _smaller(graph)
             made.append(self._fused_artefact("onnx", precision, small.SerializeToString()))
         return made or [self._fused_artefact("onnx", "int8-weights", _smaller(graph).SerializeToString())]
 
     def _fused_tflite(self) -> Artefact:
         self.say("speech to picture to TFLite")
-        graph = tflite_graphs.tflite_graph(self._fused_module(), self._fused_example(1))
+        graph = tflite_graphs.tflite_graph(self.parts.fused_module(), self.parts.fused_example(1))
         return self._fused_artefact("litert", "fp32", graph)
 
     def _fused_artefact(self, engine: str, precision: str, content: bytes) -> Artefact:
-        made = self._artefact("speech_to_picture", engine, precision, content, self._fused_reference())
+        made = self._artefact("speech_to_picture", engine, precision, content, self.parts.fused_reference())
         made.frames = self.settings.frames
         return made
 
@@ -226,7 +185,7 @@ class GraphSet:
                 feeds.append({"log_mel": chunk, "state": state})
                 state = module(torch.from_numpy(chunk), torch.from_numpy(state))[1].numpy()
         kept = Reference("values", feeds, reference(double(module), feeds, STREAM_INPUTS))
-        shape = {**self._trunk_shape(), "delay": STREAM_DELAY, "state": module.state_size}
+        shape = {**self.parts.trunk_shape(), "delay": STREAM_DELAY, "state": module.state_size}
         small = compress_weights(graph)
         stream = [
             self._artefact("trunk_stream", "onnx", "fp32", graph.SerializeToString(), kept),
@@ -238,8 +197,8 @@ class GraphSet:
         return [*chosen, self._head_onnx()]
 
     def _head_onnx(self) -> Artefact:
-        graph = compress_weights(head_graph(EncoderHead(self.encoder), self._heard_channels()))
-        return self._artefact("head", "onnx", "int8-weights", graph.SerializeToString(), self._head_reference())
+        graph = compress_weights(head_graph(EncoderHead(self.encoder), self.parts.heard_channels()))
+        return self._artefact("head", "onnx", "int8-weights", graph.SerializeToString(), self.parts.head_reference())
 
     # LiteRT
 
@@ -251,11 +210,11 @@ class GraphSet:
         if whole:
             for role in ("encoder", "generator"):
                 self.say(f"{role} to TFLite")
-                graph = tflite_graphs.tflite_graph(*self._whole_fixed(role))
+                graph = tflite_graphs.tflite_graph(*self.parts.whole_fixed(role))
                 for precision in whole:
                     content = reducers.get(precision, lambda same: same)(graph)
                     made.append(
-                        self._artefact(role, "litert", precision, content, self._whole_reference(role, "fixed"))
+                        self._artefact(role, "litert", precision, content, self.parts.whole_reference(role, "fixed"))
                     )
         if "int8" in precisions:
             made += self._integer_tflite()
@@ -272,12 +231,14 @@ class GraphSet:
         else:
             parts.append(self._integer_trunk())
             self.say("head to TFLite")
-            head = tflite_graphs.tflite_graph(EncoderHead(self.encoder), self._head_example())
-            parts.append(self._artefact("head", "litert", "int8-weights", small(head), self._head_reference()))
+            head = tflite_graphs.tflite_graph(EncoderHead(self.encoder), self.parts.head_example())
+            parts.append(self._artefact("head", "litert", "int8-weights", small(head), self.parts.head_reference()))
         parts.append(self._integer_synthesis())
         self.say("mapping to TFLite")
-        mapping = tflite_graphs.tflite_graph(ConceptMapping(self.generator), self._condition_example(1))
-        parts.append(self._artefact("mapping", "litert", "int8-weights", small(mapping), self._mapping_reference()))
+        mapping = tflite_graphs.tflite_graph(ConceptMapping(self.generator), self.parts.condition_example(1))
+        parts.append(
+            self._artefact("mapping", "litert", "int8-weights", small(mapping), self.parts.mapping_reference())
+        )
         return parts
 
     def _integer_trunk(self) -> Artefact:
@@ -285,18 +246,18 @@ class GraphSet:
 
         module = integer_trunk(self)
         self.say("trunk to TFLite in integers")
-        example = self.window(self.material.speech(self.material.training_clips[:1])[0])
+        example = self.parts.window(self.material.speech(self.material.training_clips[:1])[0])
         graph = tflite_graphs.tflite_graph(module, [torch.from_numpy(example)])
-        windows = [(self.window(feed),) for feed in self.material.speech(self.material.training_clips)]
+        windows = [(self.parts.window(feed),) for feed in self.material.speech(self.material.training_clips)]
         content = tflite_graphs.to_int8(graph, windows)
-        made = self._artefact("trunk", "litert", "int8", content, self._trunk_reference())
-        made.shape = self._trunk_shape()
+        made = self._artefact("trunk", "litert", "int8", content, self.parts.trunk_reference())
+        made.shape = self.parts.trunk_shape()
         self._check_trunk(made)
         return made
 
     def _check_trunk(self, made: Artefact) -> None:
         """Accuracy of the integer trunk with the head that torch computes; ExportError where it loses too much."""
-        encoder = self.encoder_of_trunk(LiteRtBackend(made.content, TRUNK_INPUTS, 1))
+        encoder = self.parts.encoder_of_trunk(LiteRtBackend(made.content, TRUNK_INPUTS, 1))
         lost = 100.0 * (self.material.accuracy_of_torch() - self.material.accuracy(encoder))
         self.say(f"trunk in integers: {lost:+.1f} points of accuracy lost")
         made.parity["accuracy"] = f"{-lost:+.1f} points"
@@ -306,18 +267,18 @@ class GraphSet:
                 "give --tuning-steps, or more of them"
             )
 
-    def encoder_of_trunk(self, trunk) -> SplitEncoder:
-        """A Backend of a trunk with the head in torch behind it."""
-        return SplitEncoder(trunk, TorchGraph(EncoderHead(self.encoder), HEAD_INPUTS), self._trunk_shape())
-
     def _integer_synthesis(self) -> Artefact:
         from export.quantization_aware import integer_synthesis
 
         module = integer_synthesis(self)
         self.say("synthesis to TFLite in integers")
-        graph = tflite_graphs.tflite_graph(module, [torch.from_numpy(self.training_w()[:1])], channels_last_outputs=[0])
-        content = tflite_graphs.to_int8(graph, [(w[None],) for w in self.training_w()])
-        return self._artefact("synthesis", "litert", "int8", content, self._synthesis_reference(channels_last=True))
+        graph = tflite_graphs.tflite_graph(
+            module, [torch.from_numpy(self.parts.training_w()[:1])], channels_last_outputs=[0]
+        )
+        content = tflite_graphs.to_int8(graph, [(w[None],) for w in self.parts.training_w()])
+        return self._artefact(
+            "synthesis", "litert", "int8", content, self.parts.synthesis_reference(channels_last=True)
+        )
 
     # ONNX of fixed sizes for builders of engines
 
@@ -327,15 +288,17 @@ class GraphSet:
 
         made = []
         if self.encoder.spectral_trunk is not None:
-            feeds = [{"log_mel": self.window(feed)} for feed in self.material.speech(self.material.training_clips)]
+            feeds = [
+                {"log_mel": self.parts.window(feed)} for feed in self.material.speech(self.material.training_clips)
+            ]
             graph = fixed_graph(integer_trunk(self), [torch.from_numpy(feeds[0]["log_mel"])], TRUNK_INPUTS, ("heard",))
-            item = self._integer("trunk", graph, feeds, self._trunk_reference())
-            item.shape = self._trunk_shape()
+            item = self._integer("trunk", graph, feeds, self.parts.trunk_reference())
+            item.shape = self.parts.trunk_shape()
             made.append(item)
-        w = self.training_w()
+        w = self.parts.training_w()
         graph = fixed_graph(integer_synthesis(self), [torch.from_numpy(w[:1])], SYNTHESIS_INPUTS, ("picture",))
         feeds = [{"w": row[None]} for row in w]
-        made.append(self._integer("synthesis", graph, feeds, self._synthesis_reference(channels_last=False)))
+        made.append(self._integer("synthesis", graph, feeds, self.parts.synthesis_reference(channels_last=False)))
         for item in made:
             item.folder, item.targets = "npu", ("android",)
         return made
@@ -350,11 +313,13 @@ class GraphSet:
         made = []
         for role in ("encoder", "generator"):
             self.say(f"{role} for TensorRT")
-            module, example = self._whole_fixed(role)
+            module, example = self.parts.whole_fixed(role)
             names = ENCODER_INPUTS if role == "encoder" else GENERATOR_INPUTS
             output = "embedding" if role == "encoder" else "picture"
             graph = fixed_graph(module, example, names, (output,))
-            item = self._artefact(role, "onnx", "fp32", graph.SerializeToString(), self._whole_reference(role, "fixed"))
+            item = self._artefact(
+                role, "onnx", "fp32", graph.SerializeToString(), self.parts.whole_reference(role, "fixed")
+            )
             item.folder, item.targets = "jetson", ("jetson",)
             item.frames = self.settings.frames if role == "encoder" else None
             made.append(item)
@@ -369,90 +334,6 @@ class GraphSet:
 
         self.extra_files["jetson/build_engines.py"] = recipe()
         return made
-
-    # real inputs of parts, and what torch makes of them
-
-    def _whole_fixed(self, role: str) -> tuple[nn.Module, list[torch.Tensor]]:
-        if role == "encoder":
-            frames = self.settings.frames
-            return self.encoder, [torch.randn(1, MEL_BANDS, frames), torch.tensor([frames])]
-        return self.generator, self._condition_example(1)
-
-    def _condition_example(self, batch: int) -> list[torch.Tensor]:
-        feeds = self.material.compared_conditions[:batch]
-        return [torch.from_numpy(np.concatenate([feed[name] for feed in feeds])) for name in GENERATOR_INPUTS]
-
-    @cache  # noqa: B019
-    def _whole_reference(self, role: str, length: str) -> Reference:
-        material = self.material
-        if role == "generator":
-            feeds = list(material.compared_conditions)
-            if length == "any" and len(feeds) > 3:  # a batch size that no example had
-                feeds = [_joined(feeds[:3]), *feeds[3:]]
-            return Reference("picture", feeds, reference(double(self.generator), feeds, GENERATOR_INPUTS))
-        feeds = (material.speech if length == "any" else material.fixed_speech)(material.compared_clips)
-        if length == "any" and len(feeds) > 3:
-            log_mels, lengths = material.cache.log_mel_batch(material.compared_clips[:3])
-            rows = material.speech(material.compared_clips[:3])
-            batch = np.zeros_like(log_mels)
-            for row, feed in enumerate(rows):
-                batch[row, :, : feed["log_mel"].shape[2]] = feed["log_mel"][0]
-            feeds = [{"log_mel": batch, "lengths": lengths}, *feeds[3:]]
-        return Reference("embedding", feeds, reference(double(self.encoder), feeds, ENCODER_INPUTS))
-
-    def window(self, feed: Feed) -> np.ndarray:
-        return quiet_window(torch.from_numpy(feed["log_mel"]), self.settings.frames).contiguous().numpy()
-
-    def _trunk_shape(self) -> dict[str, float]:
-        return {"quiet": QUIET, "context": CONTEXT, "step": FRAMES_A_STEP}
-
-    def _heard_channels(self) -> int:
-        assert self.encoder.spectral_trunk is not None
-        return self.encoder.spectral_trunk.channels[-1]
-
-    @cache  # noqa: B019
-    def _trunk_reference(self) -> Reference:
-        assert self.encoder.spectral_trunk is not None
-        feeds = [{"log_mel": self.window(feed)} for feed in self.material.speech(self.material.compared_clips)]
-        return Reference(
-            "values", feeds, reference(double(TrunkWindow(self.encoder.spectral_trunk)), feeds, TRUNK_INPUTS)
-        )
-
-    def _head_example(self) -> list[torch.Tensor]:
-        steps = self.settings.frames // FRAMES_A_STEP + 1
-        return [torch.randn(1, self._heard_channels(), 1, steps), torch.tensor([steps])]
-
-    @cache  # noqa: B019
-    def _head_reference(self) -> Reference:
-        heard = self._trunk_reference().outputs
-        lengths = [feed["lengths"] for feed in self.material.speech(self.material.compared_clips)]
-        feeds = [
-            {"heard": value, "steps": length // FRAMES_A_STEP + 1} for value, length in zip(heard, lengths, strict=True)
-        ]
-        return Reference("embedding", feeds, reference(double(EncoderHead(self.encoder)), feeds, HEAD_INPUTS))
-
-    @cache  # noqa: B019
-    def _mapping_reference(self) -> Reference:
-        feeds = self.material.compared_conditions
-        return Reference("values", feeds, reference(double(ConceptMapping(self.generator)), feeds, MAPPING_INPUTS))
-
-    def _synthesis_reference(self, channels_last: bool) -> Reference:
-        feeds = [{"w": w} for w in self._mapping_reference().outputs]
-        outputs = reference(double(Synthesis(self.generator)), feeds, SYNTHESIS_INPUTS)
-        return Reference("picture", feeds, [out.transpose(0, 2, 3, 1) if channels_last else out for out in outputs])
-
-    @cache  # noqa: B019
-    def training_w(self) -> np.ndarray:
-        """(N, w_dim) of the training conditions: what a synthesis is calibrated on."""
-        with torch.inference_mode():
-            mapping = ConceptMapping(self.generator).eval()
-            feeds = self.material.training_conditions
-            return np.concatenate(
-                [mapping(*(torch.from_numpy(feed[name]) for name in MAPPING_INPUTS)).numpy() for feed in feeds]
-            )
-
-    def _pictures(self) -> np.ndarray:
-        return np.concatenate(reference(double(self.generator), self.material.compared_conditions, GENERATOR_INPUTS))
 
     def _artefact(self, role: str, engine: str, precision: str, content: bytes, kept: Reference) -> Artefact:
         names = {
@@ -479,27 +360,9 @@ class GraphSet:
         )
 
 
-class TorchGraph:
-    """A module with the face of a Backend."""
-
-    def __init__(self, module: nn.Module, names: tuple[str, ...]) -> None:
-        self._module, self._names = module.eval(), names
-
-    def inputs(self) -> dict[str, tuple[int | None, ...]]:
-        return dict.fromkeys(self._names, ())
-
-    def run(self, inputs) -> np.ndarray:
-        with torch.inference_mode():
-            return self._module(*(torch.from_numpy(np.asarray(inputs[name])) for name in self._names)).numpy()
-
-
 def _smaller(graph: onnx.ModelProto) -> onnx.ModelProto:
     """Integer weights but for the log-mel's: a Fourier transform in 8 bits hears its own rounding."""
     return compress_weights(graph, keep=("log_mel.",))
-
-
-def _joined(feeds: list[Feed]) -> Feed:
-    return {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
 
 
 def _outputs(graph: onnx.ModelProto, feeds: list[Feed]) -> np.ndarray:

@@ -99,6 +99,10 @@ def _export(
     found = [value.name for value in model.graph.input]
     if found != list(inputs):
         raise ExportError(f"the exported graph has inputs {found} where {list(inputs)} were asked for")
+    for value in model.graph.input:  # nor does it say that it took the example's size where another was to be left open
+        for axis in (dynamic or {}).get(value.name, ()):
+            if not value.type.tensor_type.shape.dim[axis].dim_param:
+                raise ExportError(f"the exporter fixed axis {axis} of {value.name}, which is to have any size")
     # Source lines of the machine that exported are nobody's business and a third of a small graph's bytes.
     for node in model.graph.node:
         del node.metadata_props[:]

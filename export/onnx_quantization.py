@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from export.calibration import Range
+from export.graph_editing import GraphEditor
 from export.onnx_graphs import ExportError
 
 QUANTIZED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -95,13 +96,62 @@ def quantize_static(
     return model
 
 
-def to_fp16(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """Returns `graph` with weights and arithmetic in float16, inputs and outputs in float32."""
+def nodes_before_convolution(graph: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that the first convolution waits for: in a graph of samples, the log-mel.
+
+    That stays in float32: the power of a quiet band is below what float16 can tell from nothing.
+    """
+    makers = {name: node for node in graph.graph.node for name in node.output}
+    waiting = [next(node.input[0] for node in graph.graph.node if node.op_type == "Conv")]
+    found: dict[str, None] = {}
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and node.name not in found:
+            found[node.name] = None
+            waiting.extend(node.input)
+    return list(found)
+
+
+def to_fp16(graph: onnx.ModelProto, in_float32: Sequence[str] = ()) -> onnx.ModelProto:
+    """Returns `graph` with weights and arithmetic in float16, inputs and outputs in float32.
+
+    in_float32: nodes that stay as they are; together with all that comes before them, each tensor between them too.
+    """
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    model = onnx.ModelProto.FromString(graph.SerializeToString())
+    model = _ready(graph)
+    first = [node for node in model.graph.node if node.name in set(in_float32)]
+    rest = [node for node in model.graph.node if node.name not in set(in_float32)]
+    made = {name for node in first for name in node.output}
+    types = {value.name: value for value in model.graph.value_info}
+    crossing = [types[name] for name in dict.fromkeys(name for node in rest for name in node.input) if name in made]
+    given, weights = list(model.graph.input), list(model.graph.initializer)
+    taken = {name for node in rest for name in node.input}
+    del model.graph.node[:], model.graph.input[:], model.graph.initializer[:]
     del model.graph.value_info[:]  # the converter would trust shapes that it makes wrong
-    return convert_float_to_float16(model, keep_io_types=True)
+    model.graph.node.extend(rest)
+    model.graph.input.extend([value for value in given if value.name in taken] + crossing)
+    model.graph.initializer.extend(tensor for tensor in weights if tensor.name in taken)
+    model = convert_float_to_float16(model, keep_io_types=True)
+    # The first part's own weights go in beside; a converted one that both take would have another type.
+    nodes, named = list(model.graph.node), {name for node in first for name in node.input}
+    for node in first:
+        node.input[:] = [
+            _first(name) if any(name == tensor.name for tensor in weights) else name for name in node.input
+        ]
+    del model.graph.node[:], model.graph.input[:]
+    model.graph.node.extend([*first, *nodes])
+    model.graph.input.extend(given)
+    for tensor in weights:
+        if tensor.name in named:
+            copy = onnx.TensorProto.FromString(tensor.SerializeToString())
+            copy.name = _first(tensor.name)
+            model.graph.initializer.append(copy)
+    return GraphEditor(model).finish()  # the converter's casts come last
+
+
+def _first(name: str) -> str:
+    return f"{name}.float32"
 
 
 def _ready(graph: onnx.ModelProto) -> onnx.ModelProto:

@@ -11,7 +11,8 @@ from export.parity import FP32_TOLERANCE, psnr
 from export.runtimes import Job, Runtime
 
 LEAST_PSNR = 35.0  # dB over the true range of each picture, the mean of the reference's pictures
-LEAST_FP16_PSNR = 40.0
+# One rounding to 11 bits is 71 dB, that of forty layers in a row 55 if nothing amplifies it; the rest is for attention.
+LEAST_FP16_PSNR = 45.0
 LEAST_COSINE = {"fp16": 0.999, "int8-weights": 0.995, "int8": 0.97}  # mean of embeddings; accuracy is checked apart
 LEAST_SIGNAL = {"fp16": 40.0, "int8-weights": 20.0, "int8": 12.0}  # dB over the error, of what is neither
 

@@ -41,7 +41,7 @@ def integer_trunk(graphs: "GraphSet") -> TrunkWindow:
     if known is None:
         material = graphs.material
         feeds = material.speech(_tuning_clips(graphs))
-        windows = np.concatenate([graphs.window(feed) for feed in feeds])
+        windows = np.concatenate([graphs.parts.window(feed) for feed in feeds])
         lengths = [int(feed["lengths"][0]) for feed in feeds]
         steps = torch.tensor([min(length, graphs.settings.frames) // 8 + 1 for length in lengths])
         head = EncoderHead(copy.deepcopy(graphs.encoder)).eval().requires_grad_(False)

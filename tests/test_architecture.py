@@ -12,13 +12,16 @@ ROOT = Path(edge_s2i.__file__).parents[1]
 OURS = ("edge_s2i", "export", "firmware_bridge", "benchmarks", "tests")
 
 BASE = {"edge_s2i.audio", "edge_s2i.errors"}
-DEVICE = BASE | {"edge_s2i.bundle", "edge_s2i.runtime", "edge_s2i"}
+BUNDLE = {"edge_s2i.bundle", "edge_s2i.manifest", "edge_s2i.prototypes"}
+DEVICE = BASE | BUNDLE | {"edge_s2i.runtime", "edge_s2i"}
 
 # What each part may import of the project, beside itself.
 ALLOWED = {
     "edge_s2i.errors": set(),
     "edge_s2i.audio": {"edge_s2i.errors"},
-    "edge_s2i.bundle": BASE,
+    "edge_s2i.manifest": BASE,
+    "edge_s2i.prototypes": BASE,
+    "edge_s2i.bundle": BASE | BUNDLE,
     "edge_s2i.runtime": BASE | {"edge_s2i.bundle"},
     "edge_s2i.web": DEVICE,
     "edge_s2i.device": DEVICE,

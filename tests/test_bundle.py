@@ -1,6 +1,7 @@
 """The bundle: whole, verified, and plain about what is wrong with it."""
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -22,6 +23,7 @@ from edge_s2i.bundle import (
 )
 from edge_s2i.cli.main import main
 from edge_s2i.errors import BundleError, OutputError
+from edge_s2i.prototypes import read_prototypes, write_prototypes
 
 
 def edit_manifest(bundle: Path, **changes) -> None:
@@ -61,7 +63,30 @@ def test_manifest_survives_its_json(tiny_bundle):
 def test_prototypes_are_unit_length(tiny_bundle):
     prototypes = read_bundle(tiny_bundle).prototypes()
     assert prototypes.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(prototypes, axis=1), 1.0, atol=2e-3)
+    np.testing.assert_allclose(np.linalg.norm(prototypes, axis=1), 1.0, atol=1e-6)
+    assert ((prototypes * tiny.prototypes()).sum(axis=1) > 0.9999).all()
+
+
+def test_prototypes_of_earlier_bundles_are_read(tmp_path):
+    files = tiny.files() | {"concepts.npy": tiny.half_prototypes()}
+    assert len(files["concepts.npy"]) > len(tiny.files()["concepts.npy"])
+    prototypes = write_bundle(tmp_path / "b", tiny.manifest(), files).prototypes()
+    np.testing.assert_allclose(prototypes, tiny.prototypes(), atol=1e-3)
+
+
+def test_prototypes_of_nothing_are_nothing():
+    rows = np.array([[0.0, 0.0], [0.6, -0.8], [1e-9, 0.0]], np.float32)
+    read = read_prototypes(write_prototypes(rows), (3, 2))
+    np.testing.assert_allclose(read, [[0.0, 0.0], [0.6, -0.8], [1.0, 0.0]], atol=2e-3)
+    assert read_prototypes(write_prototypes(np.zeros((0, 4), np.float32)), (0, 4)).shape == (0, 4)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.complex64, np.bool_, "U3"])
+def test_prototypes_of_other_numbers_are_refused(tmp_path, kind):
+    content = io.BytesIO()
+    np.save(content, np.zeros((len(tiny.CONCEPTS), tiny.EMBEDDING), kind))
+    with pytest.raises(BundleError, match=r"concepts\.npy holds numbers of type"):
+        write_bundle(tmp_path / "b", tiny.manifest(), tiny.files() | {"concepts.npy": content.getvalue()})
 
 
 def test_writing_again_replaces_all(tmp_path):

@@ -26,6 +26,15 @@ def test_every_table_has_a_source_and_something_in_it():
         assert delegate.reads("onnx") or delegate.reads("litert")
 
 
+def test_a_delegate_may_take_less_in_integers():
+    xnnpack = next(delegate for delegate in DELEGATES if delegate.name == "XNNPACK")
+    assert xnnpack.takes("SOFTMAX", "litert")
+    assert not xnnpack.takes("SOFTMAX", "litert", integer=True)
+    assert xnnpack.takes("CONV_2D", "litert", integer=True)
+    ethos = next(delegate for delegate in DELEGATES if delegate.name == "Ethos-U")
+    assert ethos.takes("CONV_2D", "litert", integer=True)  # one table for all that it takes
+
+
 def test_operators_are_counted_by_delegate(tiny_bundle):
     report = check_bundle(tiny_bundle, ["tensorrt", "core"], compilers=False)
     generator = next(graph for graph in report["graphs"] if graph["role"] == "generator")

@@ -230,6 +230,14 @@ def test_zip_and_flash_draw_what_the_folder_draws(tiny_bundle, word_file, tmp_pa
     assert run(word_file, "-o", tmp_path / "o.png", EDGE_S2I_BUNDLE=str(tiny_bundle)).returncode == 0
 
 
+def test_prototypes_of_earlier_bundles_are_read(tiny_bundle, word_file, tmp_path):
+    half = tiny.files() | {"concepts.npy": tiny.half_prototypes()}
+    write_bundle(tmp_path / "half", tiny.manifest(), half)
+    for bundle in (tiny_bundle, tmp_path / "half"):
+        answer = drawn("--bundle", bundle, word_file, "-o", tmp_path / "o.png")
+        assert answer["confidence"] == pytest.approx(edge_s2i.load(bundle)(word_file).confidence, abs=1e-4)
+
+
 def test_litert_draws_what_python_draws_with_it(word_file, tmp_path):
     library = native.litert_library()
     graphs = {model: GraphInfo(parameters=1, macs=1, tflite=f"{model}.tflite") for model in ("encoder", "generator")}

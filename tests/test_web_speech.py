@@ -18,6 +18,7 @@ from edge_s2i.audio import check_utterance, log_mel, normalize_log_mel, read_aud
 from edge_s2i.audio.level import level_db, modulation, set_peak
 from edge_s2i.bundle import AudioFrontEnd, read_bundle
 from edge_s2i.errors import AudioError
+from edge_s2i.prototypes import read_prototypes
 from edge_s2i.runtime import FinalPicture, ListenSettings, SpeechSession
 from edge_s2i.runtime.latents import draw_latents
 
@@ -60,6 +61,14 @@ def psnr(left: np.ndarray, right: np.ndarray) -> float:
 def test_constants_are_pythons():
     front_end = AudioFrontEnd()
     assert ask("constants") == {name: getattr(front_end, name) for name in front_end.__dataclass_fields__}
+
+
+def test_prototypes_are_pythons():
+    files = [tiny.files()["concepts.npy"], tiny.half_prototypes()]
+    answers = ask("prototypes", files=[base64.b64encode(content).decode() for content in files])
+    for content, answer in zip(files, answers, strict=True):
+        right = read_prototypes(content, (len(tiny.CONCEPTS), tiny.EMBEDDING))
+        np.testing.assert_allclose(to_floats(answer).reshape(right.shape), right, atol=1e-6)
 
 
 def test_listening_settings_are_pythons():

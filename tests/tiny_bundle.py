@@ -12,6 +12,7 @@ from edge_s2i.audio import log_mel, normalize_log_mel, trim_silence
 from edge_s2i.audio.constants import MEL_BANDS, SAMPLE_RATE
 from edge_s2i.audio.level import set_peak
 from edge_s2i.bundle import ConfidenceSettings, GraphInfo, Manifest
+from edge_s2i.prototypes import write_prototypes
 
 EMBEDDING, LATENT, STYLES, SIZE, COARSE = 16, 8, ("photo", "drawing"), 32, 4
 CONCEPTS = ("apple", "cat", "dog", "red-boat", "tree")
@@ -70,14 +71,24 @@ def manifest(**changes) -> Manifest:
     return Manifest(**(fields | changes))
 
 
+def prototypes() -> np.ndarray:
+    """(concepts, EMBEDDING) float32: the embedding of each concept's word."""
+    return np.stack([embed(word(index)) for index in range(len(CONCEPTS))])
+
+
+def half_prototypes() -> bytes:
+    """concepts.npy as bundles had it before: float16 rows."""
+    buffer = io.BytesIO()
+    np.save(buffer, prototypes().astype(np.float16))
+    return buffer.getvalue()
+
+
 def files() -> dict[str, bytes]:
     """The tiny bundle's ONNX graphs and prototypes."""
-    buffer = io.BytesIO()
-    np.save(buffer, np.stack([embed(word(index)) for index in range(len(CONCEPTS))]).astype(np.float16))
     return {
         "encoder.onnx": encoder_onnx(),
         "generator.onnx": generator_onnx(),
-        "concepts.npy": buffer.getvalue(),
+        "concepts.npy": write_prototypes(prototypes()),
     }
 
 

@@ -60,17 +60,24 @@ class SeparableTrunk(nn.Module):
         # layer, as the array's own edge is, so that padding changes no frame.
         x = torch.where((index < lengths[:, None])[:, None], x, QUIET).unsqueeze(1)
         x = x.to(torch.get_autocast_dtype(x.device.type)) if torch.is_autocast_enabled(x.device.type) else x
-        ends = (steps * FRAMES_A_STEP)[:, None]
-        x = x * (index < ends)[:, None, None]
-        ends, index = ends // 2, index[: len(index) // 2]
-        mask = (index < ends)[:, None, None].to(x.dtype)
-        x = F.relu(self.stem_norm(self.stem(x))) * mask
+        ends = steps * FRAMES_A_STEP
+        x = x * _inside(ends, x)
+        ends = ends // 2
+        x = F.relu(self.stem_norm(self.stem(x)))
+        x = x * _inside(ends, x)
         for block in self.blocks:
-            if block.stride[1] == 2:  # type: ignore[index]
-                ends, index = ends // 2, index[: len(index) // 2]
-                mask = (index < ends)[:, None, None].to(x.dtype)
-            x = block(x, mask)
+            ends = ends // block.stride[1]  # type: ignore[index]
+            x = block(x, ends)
         return self.gather(x)
+
+
+def _inside(ends: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """(B,) frames -> (B, 1, 1, T) of 1 and 0, of what `x` (B, C, bands, T) holds.
+
+    Counted on `x` itself: of an array made apart an exporter cannot know that it is as long, and fixes the length.
+    """
+    index = torch.arange(x.shape[3], device=x.device)
+    return (index < ends[:, None])[:, None, None].to(x.dtype)
 
 
 class BandBlock(nn.Module):
@@ -85,6 +92,7 @@ class BandBlock(nn.Module):
         self.pointwise = nn.Conv2d(inputs, outputs, 1, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
 
-    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
         y = self.norm(self.pointwise(F.relu(self.depthwise_norm(self.depthwise(x)))))
-        return F.relu(x + y if self.residual else y) * mask
+        y = F.relu(x + y if self.residual else y)
+        return y * _inside(ends, y)

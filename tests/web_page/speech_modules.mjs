@@ -82,6 +82,13 @@ const answers = {
     }
     return text(Float32Array.from(output));
   },
+  async prototypes({ files }) {
+    const { readNpy } = await page('speech/concepts.js');
+    return files.map((file) => {
+      const bytes = Buffer.from(file, 'base64');
+      return text(readNpy(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)).values);
+    });
+  },
   async session({ stream, chunk, settings, actions, slow }) {
     const { SpeechSession } = await page('speech/session.js');
     const picture = { size: 1, pictures: [new Uint8ClampedArray(4)] };

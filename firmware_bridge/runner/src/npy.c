@@ -35,6 +35,8 @@ static float element(const unsigned char *bytes, size_t size)
     float value;
     double wide;
 
+    if (size == 1)
+        return (float)(bytes[0] < 128 ? bytes[0] : bytes[0] - 256);
     if (size == 2)
         return from_half(le16(bytes));
     if (size == 4) {
@@ -47,6 +49,22 @@ static float element(const unsigned char *bytes, size_t size)
     if (wide > FLT_MAX || wide < -FLT_MAX) /* the conversion of these is undefined */
         return wide > 0.0 ? HUGE_VALF : -HUGE_VALF;
     return (float)wide;
+}
+
+/* Rows of 8-bit numbers have lost their length: it is one. */
+static void normalize_rows(float *out, size_t rows, size_t columns)
+{
+    size_t i, k;
+
+    for (i = 0; i < rows; i++, out += columns) {
+        double sum = 0.0, length;
+
+        for (k = 0; k < columns; k++)
+            sum += (double)out[k] * (double)out[k];
+        length = sum > 1.0 ? sqrt(sum) : 1.0;
+        for (k = 0; k < columns; k++)
+            out[k] = (float)((double)out[k] / length);
+    }
 }
 
 /* Where the value of a key of the header's dictionary begins. */
@@ -68,9 +86,13 @@ static bool read_header(const char *header, size_t rows, size_t columns, size_t 
 
     if (kind == NULL || order == NULL || shape == NULL)
         return fail(failure, "is not a NumPy array (its header lacks a field)");
-    *size = strncmp(kind, "'<f2'", 5) == 0 ? 2 : strncmp(kind, "'<f4'", 5) == 0 ? 4 : strncmp(kind, "'<f8'", 5) == 0 ? 8 : 0;
+    *size = strncmp(kind, "'|i1'", 5) == 0   ? 1
+            : strncmp(kind, "'<f2'", 5) == 0 ? 2
+            : strncmp(kind, "'<f4'", 5) == 0 ? 4
+            : strncmp(kind, "'<f8'", 5) == 0 ? 8
+                                             : 0;
     if (*size == 0)
-        return fail(failure, "holds numbers of type %.8s; '<f2', '<f4' and '<f8' can be read", kind);
+        return fail(failure, "holds numbers of type %.8s; '|i1', '<f2', '<f4' and '<f8' can be read", kind);
     if (strncmp(order, "False", 5) != 0)
         return fail(failure, "is in Fortran order; save it in C order");
     (void)snprintf(wanted, sizeof wanted, "(%lu, %lu)", (unsigned long)rows, (unsigned long)columns);
@@ -103,5 +125,7 @@ bool npy_read(const unsigned char *bytes, size_t length, size_t rows, size_t col
                     (unsigned long)(rows * columns * size));
     for (i = 0; i < rows * columns; i++)
         out[i] = element(bytes + start + i * size, size);
+    if (size == 1)
+        normalize_rows(out, rows, columns);
     return true;
 }

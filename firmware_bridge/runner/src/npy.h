@@ -7,8 +7,8 @@
 
 #include "failure.h"
 
-/* Reads (rows, columns) float16, float32 or float64 little-endian numbers in C order as float32; out has room for
- * rows * columns. */
+/* Reads (rows, columns) numbers in C order as float32: float16, float32 or float64, little-endian, or 8-bit ones, whose
+ * rows are given unit length; out has room for rows * columns. */
 bool npy_read(const unsigned char *bytes, size_t length, size_t rows, size_t columns, float *out,
               struct failure *failure);
 

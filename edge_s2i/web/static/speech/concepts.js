@@ -2,7 +2,10 @@
 
 const FLOAT16_TABLE_BITS = 16;
 
-/** Reads a two-dimensional .npy of float16 or float32, little-endian, rows first: { rows, columns, values }. */
+/**
+ * Reads a two-dimensional .npy, rows first: { rows, columns, values }. Float16 or float32, little-endian, as they are;
+ * rows of 8-bit numbers have lost their length, and are given unit length.
+ */
 export function readNpy(buffer) {
   const bytes = new Uint8Array(buffer);
   const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
@@ -15,12 +18,27 @@ export function readNpy(buffer) {
   const shape = /'shape':\s*\((\d+),\s*(\d+)\)/.exec(header);
   if (!shape || !/'fortran_order':\s*False/.test(header)) throw new Error(`NumPy header ${header} is not understood`);
   const [rows, columns] = [Number(shape[1]), Number(shape[2])];
-  const width = { '<f2': 2, '<f4': 4 }[kind];
+  const width = { '|i1': 1, '<f2': 2, '<f4': 4 }[kind];
   if (!width || buffer.byteLength < start + width * rows * columns) {
     throw new Error(`a NumPy array of ${kind} and ${rows} x ${columns} is not understood, or is cut short`);
   }
   const content = buffer.slice(start, start + width * rows * columns);
-  return { rows, columns, values: width === 4 ? new Float32Array(content) : fromFloat16(new Uint16Array(content)) };
+  const read = {
+    1: () => ofUnitLength(new Int8Array(content), columns),
+    2: () => fromFloat16(new Uint16Array(content)),
+    4: () => new Float32Array(content),
+  }[width];
+  return { rows, columns, values: read() };
+}
+
+function ofUnitLength(codes, columns) {
+  const values = new Float32Array(codes.length);
+  for (let start = 0; start < codes.length; start += columns) {
+    const row = codes.subarray(start, start + columns);
+    const length = Math.max(1, Math.sqrt(row.reduce((sum, code) => sum + code * code, 0)));
+    row.forEach((code, column) => (values[start + column] = code / length));
+  }
+  return values;
 }
 
 function fromFloat16(halves) {
