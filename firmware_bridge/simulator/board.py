@@ -305,7 +305,7 @@ class SimulatedBoard:
         if isinstance(message, HelloAck) and message.boot_nonce == self.boot_nonce:
             self._heard_at = self._now
             if message.audio_format and message.audio_format not in set(self.audio_formats):
-                raise LinkError(f"HELLO_ACK: audio_format is {message.audio_format}; it must be 0 or one that was offered")
+                raise LinkError(f"HELLO_ACK: audio_format is {message.audio_format}; it must be 0 or one of HELLO's")
             if self.open and (self._session, self._host_nonce) == (message.session, message.host_nonce):
                 return
             self._close()
