@@ -160,7 +160,6 @@ def test_an_end_that_comes_late_does_not_end_the_next_utterance():
         board.audio(SPEECH[:6400])
         await until(lambda: bridge.state.utterances == 1)
         assert bridge.state.speaking
-        assert (bridge.state.last_account.total, bridge.state.last_account.missing) == (8000, 320)
         await until(lambda: bridge.state.partials > 0)
 
     with_bridge(scene, Model(), BridgeSettings(partial_seconds=0.3))

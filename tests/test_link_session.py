@@ -263,6 +263,22 @@ def test_an_utterance_whose_end_is_lost_ends_with_silence():
     assert bench.count(Ended) == 1
 
 
+def test_an_end_that_is_lost_is_waited_for_when_the_next_utterance_begins():
+    bench = Bench()
+    bench.open()
+    bench.board.event(EventKind.VOICE_BEGIN)
+    bench.board.audio(SPEECH[:7680])
+    write, bench.board.write = bench.board.write, lambda content: None
+    bench.board.audio(SPEECH[7680:])
+    bench.board.event(EventKind.VOICE_END)
+    bench.board.write = write
+    bench.board.event(EventKind.VOICE_BEGIN)
+    bench.board.audio(SPEECH[:3200])
+    bench.run(lambda: bench.count(Ended) == 1, limit=1)
+    account = bench.happened[-1].utterance.account()
+    assert (account.total, account.missing, account.gaps) == (8000, 320, 1)
+
+
 def test_late_frames_open_no_utterance_that_is_over():
     bench = Bench()
     bench.open()
