@@ -1,4 +1,4 @@
-"""The C library's two sides talk to each other, and its fuzz targets hold on the vectors; both under the sanitizers."""
+"""The C library under the sanitizers: its two sides talk, each hears what nobody should say, fuzz targets hold."""
 
 import json
 import re
@@ -45,6 +45,14 @@ def test_a_clean_line_brings_everything_at_once(pair):
 @pytest.mark.parametrize("seed", range(4))
 def test_one_percent_of_corrupted_bytes_changes_no_picture(pair, seed):
     result = subprocess.run([pair, "10000", str(seed)], capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("jpeg", [0, 1])
+def test_what_nobody_should_say_does_no_harm(jpeg, tmp_path):
+    flags = [*SANITIZE[:-1], f"-DS2I_LINK_JPEG={jpeg}", f"-I{C_FOLDER}/src"]
+    compile_c("gcc", flags, [C_FOLDER / "tests" / "conduct.c", *sources()], tmp_path / "conduct")
+    result = subprocess.run([tmp_path / "conduct"], capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

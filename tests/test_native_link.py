@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from firmware_bridge.link.spec import PixelOrder
+from firmware_bridge.link.spec import PictureFormat, PixelOrder
 from firmware_bridge.rgb565 import pack_rgb565
 from firmware_bridge.simulator import SimulatedBoard
 
@@ -20,14 +20,14 @@ from firmware_bridge.simulator import SimulatedBoard
 class BoardOnATerminal:
     """A simulated board at one end of a pseudo-terminal, served while a program runs at the other."""
 
-    def __init__(self, flip_every: int = 0, **settings) -> None:
+    def __init__(self, flip_every: int = 0, make: type[SimulatedBoard] = SimulatedBoard, **settings) -> None:
         self.ours, theirs = pty.openpty()
         tty.setraw(theirs)
         self.path = os.ttyname(theirs)
         self.theirs = theirs
         self.flip_every = flip_every
         self.seen = 0
-        self.board = SimulatedBoard(write=lambda content: os.write(self.ours, content), **settings)
+        self.board = make(write=lambda content: os.write(self.ours, content), **settings)
 
     def serve(self, process: subprocess.Popen) -> None:
         start = time.monotonic()
@@ -88,6 +88,59 @@ def test_a_panel_of_another_size(shown, tmp_path):
     np.testing.assert_array_equal(board.memory[:, 16:64], packed)
     assert not board.memory[:, :16].any()
     assert not board.memory[:, 64:].any()
+
+
+class ForgetfulBoard(SimulatedBoard):
+    """A board whose panel's memory is another than what was drawn, so many times."""
+
+    forgets = 2
+
+    def _check_whole(self, current) -> bool:
+        if current.received.all() and self.forgets:
+            self.forgets -= 1
+            self.memory[0, 0] ^= 1
+        return super()._check_whole(current)
+
+
+class BrokenBoard(ForgetfulBoard):
+    """One that never keeps what was drawn."""
+
+    forgets = 100
+
+
+def test_a_panel_whose_memory_is_another_gets_the_picture_again(shown, tmp_path):
+    board, result = shown(width=32, height=32, make=ForgetfulBoard)
+    assert result.returncode == 0, result.stderr
+    with Image.open(tmp_path / "o.png") as picture:
+        assert board.memory.tobytes() == pack_rgb565(np.asarray(picture), byte_order="big")
+    board, result = shown(width=32, height=32, make=BrokenBoard)
+    assert result.returncode == 2
+    assert b"another picture in its panel's memory" in result.stderr
+    assert board.counters.pictures == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"picture_formats": PictureFormat.JPEG}, b"takes JPEG files alone; `edge-s2i bridge` sends them"),
+        ({"picture_formats": PictureFormat(0)}, b"no panel that takes tiles"),
+        ({"version": 0x20}, b"speaks version"),
+        ({"schema": 1}, b"laid out otherwise"),
+    ],
+    ids=["jpeg", "no panel", "version", "schema"],
+)
+def test_a_board_that_cannot_show_it_is_told_of_in_one_line(shown, settings, says):
+    _, result = shown("--wait", "1", width=32, height=32, name="a\x1b[2Jboard", **settings)
+    assert result.returncode == 2
+    assert result.stderr.count(b"\n") == 1
+    assert says in result.stderr
+    assert b"\x1b" not in result.stderr
+
+
+def test_a_board_cannot_steer_the_terminal_by_its_name(shown):
+    _, result = shown(width=32, height=32, name="a\x1b[2J\nboard")
+    assert result.returncode == 0, result.stderr
+    assert b"panel of 'a?[2J?board' after" in result.stdout
 
 
 def test_nobody_at_the_other_end(tiny_bundle, word_file, tmp_path):

@@ -54,11 +54,11 @@ async def _live(runner, device: str) -> None:
 
 async def _lines(runner) -> None:
     task = asyncio.create_task(runner.run())
-    said: list[str] = []
+    printed = 0
     while not task.done():
         await asyncio.wait([task], timeout=0.1)
-        for line in runner.state.log:
-            if line not in said:
-                print(line, flush=True)
-        said = list(runner.state.log)
+        state = runner.state
+        for line in list(state.log)[max(len(state.log) - (state.logged - printed), 0) :]:
+            print(line, flush=True)
+        printed = state.logged
     task.result()

@@ -19,20 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from edge_s2i.errors import AudioError, EdgeS2IError, LinkError
+from edge_s2i.errors import EdgeS2IError, LinkError
 from firmware_bridge.host.line import Line
 from firmware_bridge.link.happenings import Begun, Closed, Ended, Happening, Opened, Shown, TakenBack, Told
 from firmware_bridge.link.messages import Hello, Log, Status
 from firmware_bridge.link.panel import Panel, fit
 from firmware_bridge.link.session import HostSession, SessionSettings
-from firmware_bridge.link.spec import SAMPLE_RATE, AnswerFlag, PictureState
+from firmware_bridge.link.spec import CHUNK_BYTES, MAX_UNITS, SAMPLE_RATE, AnswerFlag, PictureState
 from firmware_bridge.link.utterances import Account, Utterance
 
 POLL_SECONDS = 0.004
 LEAST_PARTIAL_SECONDS = 0.4  # of speech: before it there is nothing to draw
 MOST_UTTERANCE_SECONDS = 4.0
 KEPT_CHECKSUMS = 8
-JPEG_QUALITY = 85
+JPEG_QUALITIES = (85, 60, 35, 10)  # the first whose file is short enough for the link
 
 Draw = Callable[..., Any]  # (samples, rate), seed=, draw_anyway= -> edge_s2i's Drawing
 
@@ -72,6 +72,7 @@ class BridgeState:
     status: Status | None = None
     checksums: dict[int, int] = field(default_factory=dict)  # of the last final pictures on the panel, by number
     log: deque[str] = field(default_factory=lambda: deque(maxlen=8))
+    logged: int = 0  # lines so far
 
 
 class Bridge:
@@ -86,6 +87,7 @@ class Bridge:
         self._settings = settings
         self._workers = ThreadPoolExecutor(1, thread_name_prefix="draw")
         self._drawing: asyncio.Task[None] | None = None
+        self._drawn = 0  # the utterance that is drawn
         self._partial_wanted = False
         self._final: deque[Utterance] = deque(maxlen=4)  # said while the last one is drawn; more would only be late
         self._current: Utterance | None = None
@@ -133,9 +135,6 @@ class Bridge:
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await reader
             line.close()
-            if self._drawing is not None:
-                self._drawing.cancel()
-                self._drawing = None
             self._forget()
             self.state.hello = None
             self.session = None
@@ -165,17 +164,35 @@ class Bridge:
                 self._partial_at = time.monotonic() + max(self._settings.partial_seconds, LEAST_PARTIAL_SECONDS)
                 state.speaking = True
             elif isinstance(item, Ended):
-                self._current, state.speaking = None, False
+                self._stop_listening(item.utterance.number)
                 self._final.append(item.utterance)
             elif isinstance(item, TakenBack):
-                self._current, state.speaking = None, False
-                self._say("the utterance was taken back")
+                self._take_back(item.number)
             elif isinstance(item, Shown):
                 self._note_shown(item)
             elif isinstance(item, Told):
                 self._note_told(item.message)
 
+    def _stop_listening(self, number: int) -> None:
+        # The next one may have begun before this one's end came.
+        if self._current is not None and self._current.number == number:
+            self._current, self.state.speaking = None, False
+
+    def _take_back(self, number: int) -> None:
+        self._stop_listening(number)
+        for utterance in [item for item in self._final if item.number == number]:
+            self._final.remove(utterance)
+        if self._drawn == number:
+            self._stop_drawing()
+        self._say("the utterance was taken back")
+
+    def _stop_drawing(self) -> None:
+        if self._drawing is not None:
+            self._drawing.cancel()
+            self._drawing = None
+
     def _forget(self) -> None:
+        self._stop_drawing()  # what a board said before it started again is not for its new session
         self._current, self.state.speaking = None, False
         self._final.clear()
         self._shown_from.clear()
@@ -206,11 +223,13 @@ class Bridge:
             if not done.cancelled():
                 done.result()
         if self._final:
+            self._drawn = self._final[0].number
             self._drawing = asyncio.create_task(self._draw_final(self._final.popleft()))
         elif self._current is not None and self._settings.partial_seconds and time.monotonic() >= self._partial_at:
             samples = self._current.samples
             if len(samples) >= LEAST_PARTIAL_SECONDS * SAMPLE_RATE:
                 self._partial_at = time.monotonic() + self._settings.partial_seconds
+                self._drawn = self._current.number
                 self._drawing = asyncio.create_task(self._draw_partial(self._current.number, samples))
 
     async def _run_model(self, samples: np.ndarray, anyway: bool) -> Any:
@@ -227,8 +246,8 @@ class Bridge:
     async def _draw_partial(self, number: int, samples: np.ndarray) -> None:
         try:
             drawing = await self._run_model(samples, self._settings.draw_anyway)
-        except AudioError:
-            return  # too little of it is speech so far
+        except EdgeS2IError:
+            return  # most often too little of it is speech so far; the final picture tells of anything else
         over = self._current is None or self._current.number != number
         if len(drawing.arrays) and not over and self._show(drawing.arrays[0], number, final=False):
             self.state.partials += 1
@@ -270,13 +289,24 @@ class Bridge:
         return self.session.show(panel.render(picture), utterance=utterance, final=final)
 
     def _say(self, text: str) -> None:
+        text = printable(text)
         if not self.state.log or self.state.log[-1] != text:
             self.state.log.append(text)
+            self.state.logged += 1
+
+
+def printable(text: str) -> str:
+    """`text` with a question mark for what is no visible character: a board must not steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _jpeg(picture: np.ndarray) -> bytes:
+    """The best file that the link can carry; at the last quality noise of its largest side fits."""
     from PIL import Image
 
-    out = io.BytesIO()
-    Image.fromarray(picture).save(out, "JPEG", quality=JPEG_QUALITY)
+    for quality in JPEG_QUALITIES:
+        out = io.BytesIO()
+        Image.fromarray(picture).save(out, "JPEG", quality=quality)
+        if out.tell() <= MAX_UNITS * CHUNK_BYTES:
+            break
     return out.getvalue()

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from firmware_bridge.host.bridge import Bridge
+from firmware_bridge.host.bridge import Bridge, printable
 from firmware_bridge.link.messages import Hello, Status
 from firmware_bridge.link.spec import UNKNOWN_TEMPERATURE
 
@@ -47,7 +47,7 @@ def _board(hello: Hello | None) -> str:
     if hello is None:
         return "none"
     return (
-        f"{hello.name}, panel {hello.panel_width} x {hello.panel_height}, "
+        f"{printable(hello.name)}, panel {hello.panel_width} x {hello.panel_height}, "
         f"frames of {hello.max_payload}, credits {hello.credits}"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -53,7 +54,9 @@ from firmware_bridge.link.spec import (
 from firmware_bridge.link.utterances import Utterance
 
 END_GRACE = 0.05  # s that an utterance's late frames have after its end
+LATE_END = 0.25  # s after the next one's beginning that an utterance waits for an end that was lost: two retries
 IDLE_END = 2.0  # s without audio after which an utterance whose end was lost is over
+KEPT_EVENTS = 32  # numbers of events, so that one that is sent again is taken once
 MAX_OPEN_UTTERANCES = 4  # a board has one; more only while late frames are waited for
 REFUSE_INTERVAL = 1.0  # s: a board that floods is not flooded in return
 MAX_DIFFERS = 3  # times that a picture is sent again because the panel's memory is another
@@ -124,8 +127,8 @@ class _Open:
     expected: int | None = None  # the board's next sequence number
     answers: dict[int, _PendingAnswer] = field(default_factory=dict)
     speech: dict[int, _Speech] = field(default_factory=dict)
-    finished: list[int] = field(default_factory=list)  # utterances that are over: late frames must not open them again
-    last_event: int | None = None
+    newest: int | None = None  # utterance: late frames must not open this or an earlier one again
+    events: deque[int] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
     current: _Wish | None = None
     wish: _Wish | None = None
 
@@ -391,9 +394,9 @@ class HostSession:
             self._happenings.append(Closed(reason))
 
     def _take_event(self, opened: _Open, event: Event) -> None:
-        if opened.last_event is not None and (event.id - opened.last_event - 1) & 0xFFFF >= 0x8000:
-            return  # again
-        opened.last_event = event.id
+        if event.id in opened.events:  # one that was lost comes after later ones: its number alone does not say
+            return
+        opened.events.append(event.id)
         kind = event.kind
         if kind in (EventKind.TALK_BEGIN, EventKind.VOICE_BEGIN):
             self._speech(opened, event.utterance)
@@ -405,20 +408,22 @@ class HostSession:
                 self._end_speech(opened)
         elif kind == EventKind.CANCEL:
             opened.speech.pop(event.utterance, None)
-            self._over(opened, event.utterance)
+            if _is_new(opened, event.utterance):
+                opened.newest = event.utterance
             self._happenings.append(TakenBack(event.utterance))
 
     def _speech(self, opened: _Open, number: int) -> _Speech | None:
-        if number in opened.finished:
-            return None
         speech = opened.speech.get(number)
         if speech is None:
+            if not _is_new(opened, number):
+                return None
             for other in opened.speech.values():  # one voice at a time: an earlier utterance is over, its end was lost
                 other.over_at = self._now if other.over_at is None else other.over_at
             if len(opened.speech) >= MAX_OPEN_UTTERANCES:
                 return None
             speech = _Speech(Utterance(number), self._now)
             opened.speech[number] = speech
+            opened.newest = number
             self._happenings.append(Begun(speech.utterance))
         speech.heard_at = self._now
         return speech
@@ -428,16 +433,11 @@ class HostSession:
             if speech.over_at is None:
                 over = self._now - speech.heard_at >= IDLE_END
             else:
-                over = speech.utterance.complete or self._now - speech.over_at >= END_GRACE
+                grace = LATE_END if speech.utterance.total is None else END_GRACE
+                over = speech.utterance.complete or self._now - speech.over_at >= grace
             if over:
                 del opened.speech[number]
-                self._over(opened, number)
                 self._happenings.append(Ended(speech.utterance))
-
-    @staticmethod
-    def _over(opened: _Open, number: int) -> None:
-        opened.finished.append(number)
-        del opened.finished[:-16]
 
     def _next_picture(self, opened: _Open) -> None:
         if opened.current is None:
@@ -472,3 +472,7 @@ class HostSession:
             final = current is not None and current.final
             begin = picture.begin
             self._happenings.append(Shown(begin.picture, begin.utterance, final, state, begin.checksum))
+
+
+def _is_new(opened: _Open, utterance: int) -> bool:
+    return opened.newest is None or 0 < (utterance - opened.newest) & 0xFFFF < 0x8000

@@ -304,11 +304,13 @@ class SimulatedBoard:
     def _take_outside(self, message: Message | None) -> None:
         if isinstance(message, HelloAck) and message.boot_nonce == self.boot_nonce:
             self._heard_at = self._now
+            if message.audio_format and message.audio_format not in set(self.audio_formats):
+                raise LinkError(f"HELLO_ACK: audio_format is {message.audio_format}; it must be 0 or one of HELLO's")
             if self.open and (self._session, self._host_nonce) == (message.session, message.host_nonce):
                 return
             self._close()
             self._session, self._host_nonce = message.session, message.host_nonce
-            self._audio_format = message.audio_format & self.audio_formats
+            self._audio_format = message.audio_format
             self._audio_samples = message.audio_samples or 320
             self.open = True
         elif isinstance(message, HelloRequest):

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     s2i_hello_ack ack;
     s2i_header header = {S2I_VERSION, S2I_TYPE_HELLO_ACK, 0, 0, 0};
     uint8_t payload[S2I_HELLO_ACK_FIXED];
-    int16_t samples[64];
+    int16_t samples[S2I_MAX_AUDIO_SAMPLES];
     uint32_t now = 0;
     size_t length;
     memset(&it, 0, sizeof it);
@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     s2i_device_receive(&device, wire, length, now);
     REQUIRE(device.state == S2I_DEVICE_OPEN);
     while (size >= 3) {
-        uint8_t type = data[0], how = data[1];
+        uint8_t type = data[0], how = data[1], answer_to[256];
         size_t bytes = data[2] < size - 3 ? data[2] : size - 3;
         data += 3;
         size -= 3;
@@ -100,14 +100,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             header.type = type;
             header.session = (how & 2u) ? 2 : device.session;
             header.sequence++;
-            length = s2i_frame_encode(wire, sizeof wire, &header, data, bytes);
+            /* A HELLO_ACK is for this boot, or it would never be looked at. */
+            memcpy(answer_to, data, bytes);
+            if (type == S2I_TYPE_HELLO_ACK && bytes > 0) {
+                memcpy(answer_to, payload, bytes < 4 ? bytes : 4);
+            }
+            length = s2i_frame_encode(wire, sizeof wire, &header, answer_to, bytes);
             REQUIRE(length != 0);
             s2i_device_receive(&device, wire, length, now);
         }
         now += how >> 2;
         if (how & 0x80u) {
             (void)s2i_device_event(&device, (uint8_t)(type % 6u));
-            (void)s2i_device_audio(&device, samples, how & 63u);
+            (void)s2i_device_audio(&device, samples, (how & 63u) * 15u);
             (void)s2i_device_status(&device, 0, 0);
             (void)s2i_device_log(&device, 20, "fuzz");
             now += 200;

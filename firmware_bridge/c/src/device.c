@@ -88,7 +88,9 @@ bool s2i_device_init(s2i_device *device, const s2i_device_settings *settings, co
     if (calls->send == NULL || settings->name == NULL || strlen(settings->name) > S2I_MAX_NAME ||
         settings->receive == NULL || settings->receive_bytes < S2I_RECEIVE_BYTES(S2I_MIN_PAYLOAD) ||
         settings->send == NULL || settings->send_bytes < S2I_SEND_BYTES(S2I_MIN_PAYLOAD) ||
-        settings->credits < S2I_MIN_PAYLOAD || settings->pixel_order > S2I_PIXEL_ORDER_LITTLE) {
+        settings->credits < S2I_MIN_PAYLOAD || settings->pixel_order > S2I_PIXEL_ORDER_LITTLE ||
+        settings->panel_width > S2I_MAX_SIDE || settings->panel_height > S2I_MAX_SIDE ||
+        (!S2I_LINK_JPEG && (settings->picture_formats & S2I_PICTURE_FORMAT_JPEG) != 0)) {
         return false;
     }
     if ((settings->picture_formats & S2I_PICTURE_FORMAT_TILES) != 0 &&
@@ -175,7 +177,7 @@ size_t s2i_device_audio(s2i_device *device, const int16_t *samples, size_t count
     if (device->state != S2I_DEVICE_OPEN || !device->talking || device->audio_format == 0) {
         return 0;
     }
-    room = device->audio_format == S2I_AUDIO_FORMAT_S16LE ? room / 2u : room * 2u;
+    room = device->audio_format == S2I_AUDIO_FORMAT_IMA_ADPCM ? room * 2u : room / 2u;
     most = most == 0 || most > room ? room : most;
     while (count != 0) {
         size_t part = count < most ? count : most;
@@ -215,13 +217,12 @@ bool s2i_device_status(s2i_device *device, uint32_t heap_free, int16_t temperatu
 
 bool s2i_device_log(s2i_device *device, uint8_t level, const char *text) {
     s2i_log line;
-    size_t length = strlen(text);
     if (device->state != S2I_DEVICE_OPEN) {
         return false;
     }
     line.level = level;
     line.text = (const uint8_t *)text;
-    line.text_length = (uint16_t)(length < S2I_MAX_TEXT ? length : S2I_MAX_TEXT);
+    line.text_length = s2i_text_bytes(text, S2I_MAX_TEXT);
     return s2i_device_send(device, S2I_TYPE_LOG, 0, s2i_log_encode(&line, payload_of(device), room_of(device)));
 }
 
@@ -232,6 +233,12 @@ static void acknowledge(s2i_device *device, uint8_t type, uint16_t id) {
     (void)s2i_device_send(device, S2I_TYPE_ACK, 0, s2i_ack_encode(&ack, payload_of(device), room_of(device)));
 }
 
+/* One format of those in HELLO, or none. What a frame holds hangs on it, so two at once are no choice. */
+static bool offered(const s2i_device *device, uint8_t format) {
+    return format == 0 || ((format == S2I_AUDIO_FORMAT_S16LE || format == S2I_AUDIO_FORMAT_IMA_ADPCM) &&
+                           (format & device->settings.audio_formats) != 0);
+}
+
 static bool take_hello_ack(s2i_device *device, const s2i_frame *frame) {
     s2i_hello_ack ack;
     if (!s2i_hello_ack_decode(&ack, frame->payload, frame->length)) {
@@ -240,6 +247,9 @@ static bool take_hello_ack(s2i_device *device, const s2i_frame *frame) {
     if (ack.boot_nonce != device->settings.boot_nonce) {
         return true; /* for another boot of this board */
     }
+    if (!offered(device, ack.audio_format)) {
+        return false;
+    }
     device->heard_at = device->now;
     if (device->state == S2I_DEVICE_OPEN && device->session == ack.session && device->host_nonce == ack.host_nonce) {
         return true; /* the answer to a HELLO that was repeated */
@@ -247,7 +257,7 @@ static bool take_hello_ack(s2i_device *device, const s2i_frame *frame) {
     enter(device, S2I_DEVICE_CLOSED, NULL, 0);
     device->session = ack.session;
     device->host_nonce = ack.host_nonce;
-    device->audio_format = ack.audio_format & device->settings.audio_formats;
+    device->audio_format = ack.audio_format;
     device->audio_samples = ack.audio_samples;
     device->peer_payload = ack.max_payload;
     enter(device, S2I_DEVICE_OPEN, NULL, 0);

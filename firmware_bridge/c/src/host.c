@@ -117,7 +117,7 @@ static bool take_hello(s2i_host *host, const s2i_frame *frame) {
                                                               : formats & S2I_AUDIO_FORMAT_S16LE;
     host->session = (uint8_t)(host->session % 255u + 1u);
     host->open = true;
-    host->event_seen = false;
+    host->event_count = 0;
     host->heard_at = host->now;
     send_hello_ack(host);
     if (host->calls.session != NULL) {
@@ -126,20 +126,28 @@ static bool take_hello(s2i_host *host, const s2i_frame *frame) {
     return true;
 }
 
+/* Was the event taken already? One that was lost comes after later ones, so its number alone does not say. */
+static bool seen(const s2i_host *host, uint16_t id) {
+    uint32_t kept = host->event_count < S2I_LINK_EVENTS_SEEN ? host->event_count : S2I_LINK_EVENTS_SEEN;
+    for (uint32_t i = 0; i < kept; i++) {
+        if (host->events_seen[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool take_event(s2i_host *host, const s2i_frame *frame) {
     s2i_event event;
     s2i_ack ack;
-    bool again;
     if (!s2i_event_decode(&event, frame->payload, frame->length)) {
         return false;
     }
     ack.type = S2I_TYPE_EVENT;
     ack.id = event.id;
     (void)s2i_host_send(host, S2I_TYPE_ACK, 0, s2i_ack_encode(&ack, s2i_host_payload(host), s2i_host_room(host)));
-    again = host->event_seen && (uint16_t)(event.id - host->event_id - 1u) >= 0x8000u;
-    if (!again) {
-        host->event_seen = true;
-        host->event_id = event.id;
+    if (!seen(host, event.id)) {
+        host->events_seen[host->event_count++ % S2I_LINK_EVENTS_SEEN] = event.id;
         if (host->calls.event != NULL) {
             host->calls.event(host->calls.user, &event);
         }
@@ -254,18 +262,17 @@ static void send_answer(s2i_host *host) {
 }
 
 bool s2i_host_answer(s2i_host *host, uint16_t utterance, uint8_t flags, uint8_t confidence, const char *text) {
-    size_t length = strlen(text);
+    uint16_t length = s2i_text_bytes(text, S2I_MAX_TEXT);
     if (!host->open) {
         return false;
     }
-    length = length < S2I_MAX_TEXT ? length : S2I_MAX_TEXT;
     memcpy(host->answer_text, text, length);
     host->answer.id = ++host->answer_id;
     host->answer.utterance = utterance;
     host->answer.flags = flags;
     host->answer.confidence = confidence;
     host->answer.text = host->answer_text;
-    host->answer.text_length = (uint16_t)length;
+    host->answer.text_length = length;
     host->answer_tries = 0;
     send_answer(host);
     return true;

@@ -17,6 +17,7 @@
 
 #define TICK_MS 2
 #define PENDING_ROOM 16384 /* bytes that wait for the terminal */
+#define MOST_DIFFERS 3 /* times that a picture is sent again because the panel's memory is another */
 
 struct push {
     int terminal;
@@ -34,6 +35,7 @@ struct push {
     bool ended;
     bool refused; /* the line or the board cannot do it */
     uint8_t state; /* that the picture ended in */
+    unsigned differs;
     struct failure *failure;
 };
 
@@ -98,6 +100,16 @@ static bool take_frame(void *user, const uint8_t *bytes, size_t length)
     return true;
 }
 
+/* A board's name must neither steer a terminal nor break a line. */
+static void copy_name(char *out, const s2i_hello *hello)
+{
+    size_t i;
+
+    for (i = 0; i < hello->name_length; i++)
+        out[i] = hello->name[i] < 0x20 || hello->name[i] == 0x7f ? '?' : (char)hello->name[i];
+    out[hello->name_length] = '\0';
+}
+
 /* Only notes what happened: the library does not want to be called from here. */
 static void session(void *user, const s2i_hello *hello, const uint8_t *text, size_t length)
 {
@@ -106,7 +118,7 @@ static void session(void *user, const s2i_hello *hello, const uint8_t *text, siz
     push->showing = false;
     push->show = hello != NULL;
     if (hello == NULL)
-        fail(push->failure, "the board ended the session: %.*s", (int)length, (const char *)text);
+        fail(push->failure, "no session with the board: %.*s", (int)length, (const char *)text);
 }
 
 static void picture_end(void *user, uint16_t picture, uint8_t state)
@@ -114,9 +126,22 @@ static void picture_end(void *user, uint16_t picture, uint8_t state)
     struct push *push = user;
 
     (void)picture;
-    if (state != S2I_PICTURE_STATE_UNKNOWN) { /* that is a session that ended, and may begin again */
+    push->state = state;
+    if (state == S2I_PICTURE_STATE_DIFFERS && push->differs < MOST_DIFFERS) {
+        push->differs++;
+        push->show = true;
+    } else if (state != S2I_PICTURE_STATE_UNKNOWN) { /* that is a session that ended, and may begin again */
         push->ended = true;
-        push->state = state;
+    }
+}
+
+static const char *what_of(uint8_t state)
+{
+    switch (state) {
+    case S2I_PICTURE_STATE_CANCELLED: return "gave the picture up";
+    case S2I_PICTURE_STATE_DIFFERS: return "has another picture in its panel's memory, however often it is sent";
+    case S2I_PICTURE_STATE_REFUSED: return "refused a picture of its panel's own size";
+    default: return "says of the picture what this program does not know";
     }
 }
 
@@ -125,17 +150,18 @@ static bool show(struct push *push)
     const s2i_hello *hello = &push->host.hello;
     size_t bytes = (size_t)2 * hello->panel_width * hello->panel_height;
 
+    copy_name(push->report->board, hello);
+    if (hello->picture_formats == S2I_PICTURE_FORMAT_JPEG)
+        return fail(push->failure, "the board '%s' takes JPEG files alone; `edge-s2i bridge` sends them",
+                    push->report->board);
     if ((hello->picture_formats & S2I_PICTURE_FORMAT_TILES) == 0 || bytes == 0)
-        return fail(push->failure, "the board '%.*s' has no panel that takes tiles", (int)hello->name_length,
-                    (const char *)hello->name);
+        return fail(push->failure, "the board '%s' has no panel that takes tiles", push->report->board);
     free(push->rendered);
     push->rendered = take(bytes, 1, push->failure);
     if (push->rendered == NULL)
         return false;
     panel_render(push->pixels, push->size, hello->panel_width, hello->panel_height,
                  hello->pixel_order == S2I_PIXEL_ORDER_BIG, push->rendered);
-    memcpy(push->report->board, hello->name, hello->name_length);
-    push->report->board[hello->name_length] = '\0';
     push->report->width = hello->panel_width;
     push->report->height = hello->panel_height;
     push->show = false;
@@ -203,8 +229,7 @@ static bool run(struct push *push, const char *name, double wait)
             return false;
     push->report->milliseconds = (double)(now_ms() - start);
     return push->state == S2I_PICTURE_STATE_WHOLE
-           || fail(push->failure, "the board '%s' did not take the picture (state %u)", push->report->board,
-                   (unsigned)push->state);
+           || fail(push->failure, "the board '%s' %s", push->report->board, what_of(push->state));
 }
 
 bool link_push(const char *terminal, unsigned baud, double wait, const uint8_t *pixels, size_t size,

@@ -1,7 +1,8 @@
-/* Numbers in memory, low byte first, at any address; and times that wrap around. */
+/* Numbers in memory, low byte first, at any address; text that must be short; and times that wrap around. */
 #ifndef S2I_LINK_BYTES_H
 #define S2I_LINK_BYTES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 static inline void s2i_put8(uint8_t *out, uint8_t value) {
@@ -33,6 +34,18 @@ static inline uint32_t s2i_get32(const uint8_t *in) {
 /* Two's complement without the implementation-defined conversion. */
 static inline int16_t s2i_signed16(uint16_t value) {
     return (int16_t)(value < 0x8000u ? (int32_t)value : (int32_t)value - 0x10000);
+}
+
+/* How much of UTF-8 text, ended by 0, fits `most` bytes without half a character at the end. */
+static inline uint16_t s2i_text_bytes(const char *text, uint16_t most) {
+    uint16_t length = 0;
+    while (length < most && text[length] != 0) {
+        length++;
+    }
+    while (length != 0 && ((uint32_t)text[length] & 0xC0u) == 0x80u) {
+        length--;
+    }
+    return length;
 }
 
 /* `now`, unless it is before `known`: a caller may have read its clock, then been told of something newer. */

@@ -19,6 +19,11 @@
 #define S2I_LINK_EVENTS 4u
 #endif
 
+/* Events that a host remembers, so that one that is sent again is told once. */
+#ifndef S2I_LINK_EVENTS_SEEN
+#define S2I_LINK_EVENTS_SEEN 32u
+#endif
+
 /* Picture frames that a sender may have under way at once. */
 #ifndef S2I_LINK_FLIGHTS
 #define S2I_LINK_FLIGHTS 32u

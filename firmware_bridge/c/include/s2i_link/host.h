@@ -81,8 +81,8 @@ typedef struct s2i_host {
     uint8_t audio_format;
     uint16_t sequence;
     uint16_t answer_id;
-    uint16_t event_id; /* the last that was taken */
-    bool event_seen;
+    uint32_t event_count; /* that were taken in this session */
+    uint16_t events_seen[S2I_LINK_EVENTS_SEEN];
     uint32_t now;
     uint32_t heard_at;
     uint32_t asked_at;
@@ -103,8 +103,9 @@ void s2i_host_receive(s2i_host *host, const uint8_t *bytes, size_t length, uint3
 void s2i_host_poll(s2i_host *host, uint32_t now);
 
 /* Sends a picture of the panel's size, 2 * width * height bytes in the panel's order, that stays where it is until
- * picture_end. Another session may have brought another panel: `hello` in the context says its size now. `shown`, where not NULL, is what the panel shows: only what differs is sent. A picture under way is
- * given up, and then `shown` must be NULL. `flags`: S2I_PICTURE_FLAG_. False without a session or panel. */
+ * picture_end. Another session may have brought another panel: `hello` in the context says its size now. `shown`,
+ * where not NULL, is what the panel shows: only what differs is sent. A picture under way is given up, and then `shown`
+ * must be NULL. `flags`: S2I_PICTURE_FLAG_. False without a session or panel. */
 bool s2i_host_show(s2i_host *host, const uint8_t *picture, const uint8_t *shown, uint16_t utterance, uint8_t flags);
 
 /* Gives the picture under way up. */
