@@ -6,13 +6,15 @@ from edge_s2i.audio.constants import HOP_LENGTH, SAMPLE_RATE
 from edge_s2i.audio.level import frame_energy, loud_energy
 
 _RANGE_DB = 35.0  # frames this far below the loud part of the utterance are silence
+_CLICK_DB = 30.0  # below the loudest frame the loud part is not sought: what lasts less than it is a click, and all
 _MARGIN_FRAMES = 8  # 80 ms kept on each side, so that soft onsets and final plosives survive
 
 
 def trim_silence(samples: np.ndarray) -> np.ndarray:
     """Returns the view of `samples` ((N,) float32, 16 kHz) from its first to its last loud frame, plus 80 ms.
 
-    Loud means within 35 dB of what `loud_energy` says. A signal with no loud part comes back whole.
+    Loud means within 35 dB of what `loud_energy` says, or within 65 dB of the loudest frame where only a click is
+    loud. A signal with no loud part comes back whole.
     """
     first, last = loud_span(frame_energy(samples), len(samples))
     return samples[first:last]
@@ -26,7 +28,7 @@ def loud_span(energy: np.ndarray, length: int) -> tuple[int, int]:
     frames = len(energy)
     if frames < 2 * _MARGIN_FRAMES:
         return 0, length
-    reference = loud_energy(energy)
+    reference = max(loud_energy(energy), float(energy.max()) * 10 ** (-_CLICK_DB / 10))
     loud = np.flatnonzero(energy > reference * 10 ** (-_RANGE_DB / 10))
     if reference <= 0.0 or len(loud) == 0:
         return 0, length
