@@ -7,6 +7,8 @@ const LOUD_FRAMES = 8; // 80 ms
 const QUIETEST_DB = -120;
 const RANGE_DB = 35; // frames this far below the loud part are silence
 const CLICK_DB = 30; // below the loudest frame the loud part is not sought
+const ONSET_RANGE_DB = 25; // a soft first consonant is this far below the vowel after it
+const BREAK_FRAMES = 6; // 60 ms: a stop consonant's silence is no longer
 const MARGIN_FRAMES = 8; // 80 ms kept on each side
 
 /** What was said cannot be used as an utterance: too short, or too long. */
@@ -56,6 +58,17 @@ export function trimSilence(samples) {
   const first = Math.max(0, firstLoud - MARGIN_FRAMES);
   const last = Math.min(energy.length, lastLoud + 1 + MARGIN_FRAMES);
   return samples.subarray(first * HOP_LENGTH, last === energy.length ? samples.length : last * HOP_LENGTH);
+}
+
+/** First sample of the sound that goes on at the end of `samples`: loud frames with less than 60 ms between them. */
+export function loudSince(samples) {
+  const energy = frameEnergy(samples);
+  const bar = energy.reduce((greatest, value) => Math.max(greatest, value), 0) * 10 ** (-ONSET_RANGE_DB / 10);
+  let since = energy.length;
+  for (let frame = energy.length - 1; frame >= 0 && since - frame <= BREAK_FRAMES; frame -= 1) {
+    if (energy[frame] > bar) since = frame;
+  }
+  return since * HOP_LENGTH;
 }
 
 /** The utterance in `samples`, trimmed; UtteranceError where it is not 0.2 to 4 s long. */
