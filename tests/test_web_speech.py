@@ -19,8 +19,9 @@ from edge_s2i.audio.level import level_db, modulation, set_peak
 from edge_s2i.bundle import AudioFrontEnd, read_bundle
 from edge_s2i.errors import AudioError
 from edge_s2i.prototypes import read_prototypes
-from edge_s2i.runtime import FinalPicture, ListenSettings, SpeechSession
+from edge_s2i.runtime import FinalPicture, ListenSettings, SpeechSession, SpeechStarted
 from edge_s2i.runtime.latents import draw_latents
+from edge_s2i.runtime.voice_activity import MODEL_PATH
 
 EXAMPLES = Path(edge_s2i.__file__).parent / "examples"
 STATIC = Path(edge_s2i.web.__file__).parent / "static"
@@ -202,10 +203,12 @@ def stream_of(*parts: np.ndarray | float) -> np.ndarray:
     return np.concatenate(sounds).astype(np.float32)
 
 
-def python_session(stream: np.ndarray, actions: list[tuple[int, str]], chunk: int, **settings) -> list[tuple[str, int]]:
-    """How runtime.SpeechSession with the energy detector ends utterances: (ending, samples)."""
+def python_session(
+    stream: np.ndarray, actions: list[tuple[int, str]], chunk: int, vad: str = "energy", **settings
+) -> tuple[list[tuple[str, int]], list[float]]:
+    """How runtime.SpeechSession ends utterances: (ending, samples); and when it noticed that they began, in s."""
     draw = edge_s2i.load(threads=1)
-    session = SpeechSession(draw, ListenSettings(vad="energy", partial_every=0.0, **settings))
+    session = SpeechSession(draw, ListenSettings(vad=vad, partial_every=0.0, **settings))
     events = []
     for start in range(0, len(stream), chunk):
         for place, name in actions:
@@ -213,14 +216,15 @@ def python_session(stream: np.ndarray, actions: list[tuple[int, str]], chunk: in
                 events += getattr(session, name)()
         events += session.feed(stream[start : start + chunk])
     events += session.finish()
-    return [(event.ending, len(event.samples)) for event in events if isinstance(event, FinalPicture)]
+    finals = [(event.ending, len(event.samples)) for event in events if isinstance(event, FinalPicture)]
+    return finals, [event.at for event in events if isinstance(event, SpeechStarted)]
 
 
 @pytest.mark.parametrize("chunk", [320, 1000])
 def test_utterances_begin_and_end_where_pythons_do(chunk):
     long = np.concatenate([tiny.word(index % 5)[1500:-1500] for index in range(12)])
     stream = stream_of(0.6, tiny.word(1), 1.0, tiny.word(2), 0.9, long, 0.8)
-    finals = python_session(stream, [], chunk)
+    finals, _ = python_session(stream, [], chunk)
     assert {ending for ending, _ in finals} >= {"pause", "length"}
     events = ask("session", stream=to_text(stream), chunk=chunk, settings={"handsFree": True}, actions=[], slow=0)
     assert [(event["ending"], event["samples"]) for event in events if event["type"] == "final"] == finals
@@ -230,10 +234,37 @@ def test_utterances_begin_and_end_where_pythons_do(chunk):
     assert sum(event["type"] == "reading" for event in events) == 3 * len(finals)
 
 
+def test_the_page_hears_voices_begin_and_end_at_pythons_windows(recordings, white_noise):
+    """The same network and gate: people's words open and close it where they do in Python, noise nowhere."""
+    parts = [part for clip in recordings for part in (clip, 0.9)]
+    stream = stream_of(0.6, white_noise, 0.5, *parts)
+    finals, starts = python_session(stream, [], 320, vad="silero")
+    assert len(finals) >= len(recordings)
+    events = ask(
+        "session",
+        stream=to_text(stream),
+        chunk=320,
+        settings={"handsFree": True},
+        actions=[],
+        slow=0,
+        detector=str(MODEL_PATH),
+    )
+    assert [event["at"] for event in events if event["type"] == "started"] == starts
+    assert [(event["ending"], event["samples"]) for event in events if event["type"] == "final"] == finals
+
+
+def test_a_detector_that_is_too_slow_loses_sound_and_says_so():
+    stream = stream_of(0.5, tiny.word(1), 12.0)
+    events = ask("flood", stream=to_text(stream))
+    lost = max(event["samples"] for event in events if event["type"] == "dropped")
+    assert 8 * 16_000 <= lost < len(stream)
+    assert [event["type"] for event in events].count("started") == [event["type"] for event in events].count("final")
+
+
 def test_the_button_holds_an_utterance_as_pythons_does():
     stream = stream_of(0.5, tiny.word(1), 1.2, tiny.word(2), 0.5)
     actions = [(6_400, "press"), (38_400, "release")]  # through the pause
-    finals = python_session(stream, actions, 320, push_to_talk=True)
+    finals, _ = python_session(stream, actions, 320, push_to_talk=True)
     assert [ending for ending, _ in finals] == ["release"]
     events = ask("session", stream=to_text(stream), chunk=320, settings={}, actions=actions, slow=0)
     assert [(event["ending"], event["samples"]) for event in events if event["type"] == "final"] == finals

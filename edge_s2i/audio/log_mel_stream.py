@@ -7,7 +7,7 @@ import numpy as np
 from edge_s2i.audio.constants import FFT_LENGTH, HOP_LENGTH, LOG_FLOOR, MEL_BANDS
 from edge_s2i.audio.level import UTTERANCE_PEAK, frame_energy
 from edge_s2i.audio.log_mel import frame_count, mel_power
-from edge_s2i.audio.trimming import loud_span
+from edge_s2i.audio.trimming import loud_since, loud_span
 
 
 class LogMelStream:
@@ -49,13 +49,21 @@ class LogMelStream:
 
     def heard_span(self) -> tuple[int, int]:
         """First sample and the one past the last that trimming keeps of what is there so far."""
+        self._measure_hops()
+        return loud_span(self._energy[: self._hops], self._length)
+
+    def loud_since(self) -> int:
+        """First sample of the sound that goes on at the end of what is there so far."""
+        self._measure_hops()
+        return loud_since(self._energy[: self._hops])
+
+    def _measure_hops(self) -> None:
         hops = self._length // HOP_LENGTH
         if hops > self._hops:
             new = self._samples[self._hops * HOP_LENGTH : hops * HOP_LENGTH]
             self._energy[self._hops : hops] = frame_energy(new)
             self._peaks[self._hops : hops] = np.abs(new).reshape(-1, HOP_LENGTH).max(axis=1)
             self._hops = hops
-        return loud_span(self._energy[:hops], self._length)
 
     def log_mel(self, first: int, last: int) -> np.ndarray:
         """Log-mel of samples `first` to `last` brought to the level of an utterance, not normalized.

@@ -14,6 +14,8 @@ import numpy as np
 
 from edge_s2i.runtime.drawing import Drawing
 
+FAINTEST = 0.05  # strength of a partial picture: what shows no more than this cannot be seen
+
 Ending = Literal["pause", "release", "length", "gap", "end"]
 
 
@@ -40,7 +42,7 @@ class PartialPicture(Event):
     utterance: int
     number: int  # within the utterance, from 1
     drawing: Drawing  # one picture, of the first latent of the seed
-    strength: float  # in (0, 1]: how much of the picture to show; 1 where the utterance is understood already
+    strength: float  # FAINTEST to 1: how much of the picture to show; 1 where the utterance is understood already
     settled: bool  # nothing more was said for a moment: the final picture will be this one unless speech goes on
     start: float
     end: float  # s: the span of the stream that was drawn, silence trimmed off

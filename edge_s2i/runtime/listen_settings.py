@@ -21,12 +21,12 @@ class ListenSettings:
     trailing_silence: float = 0.3  # without voice that ends an utterance
     max_utterance: float = MAX_SECONDS  # pre-roll included; longer speech is drawn up to here
     refractory: float = 0.2  # after an utterance in which none can start
-    min_voice: float = 0.064  # of voice that starts an utterance: two windows of the detector
+    min_voice: float = 0.064  # of likely voice that starts an utterance: two windows of the detector, one of them sure
     partial_every: float = 0.16  # of speech between partial pictures; 0 draws none
-    partial_strength: float = 0.05  # partial pictures fainter than this are kept back; 1 is understood
+    partial_strength: float = 0.0  # partial pictures fainter than this are kept back; 1 is understood
     push_to_talk: bool = False  # only `press` starts an utterance
     vad: str = "silero"  # the voice detector: "silero", or "energy", which needs no network
-    vad_threshold: float = 0.5  # probability at which voice starts; it ends 0.15 below
+    vad_threshold: float = 0.6  # probability at which a voice is sure; from a third it is likely, below 0.6 of it quiet
     n: int = 1  # pictures of an utterance; partial pictures are one each
     seed: int = 0
     style: str | Mapping[str, float] | None = None

@@ -24,16 +24,19 @@ from edge_s2i.audio.log_mel_stream import LogMelStream
 from edge_s2i.audio.reading import utterance_span
 from edge_s2i.errors import AudioError
 from edge_s2i.runtime.drawing import Drawing
-from edge_s2i.runtime.events import Ending, FinalPicture, PartialPicture, SpeechEvent, SpeechStarted
+from edge_s2i.runtime.events import FAINTEST, Ending, FinalPicture, PartialPicture, SpeechEvent, SpeechStarted
 from edge_s2i.runtime.listen_settings import ListenSettings
 from edge_s2i.runtime.speech_to_picture import Hearing, SpeechToPicture
 from edge_s2i.runtime.voice_activity import WINDOW, VoiceDetector, open_voice_detector
+from edge_s2i.runtime.voice_gate import VoiceGate
 
-_END_BELOW = 0.15  # a voice ends where its probability is this much below the one at which it starts
 # Without voice, three windows, after which the picture so far is likely the last, so that it is ready when the pause is
 # long enough; and before the end of the pause when it is looked at again, for sound that died away slowly.
 _SETTLE_SECONDS = 0.096
 _SETTLE_BEFORE_END = (0.096, 0.032)
+# How much surer another guess must be than the one that is shown, short of being understood, to take its place:
+# pictures that come and go tell nobody anything.
+_SURER = 2.0
 _PAUSE_SECONDS = 0.096  # without voice before which speech that was cut at its greatest length is not taken up again
 
 
@@ -45,6 +48,7 @@ class _Utterance:
     next_partial: int  # sample at which the next one is due
     held: bool  # by the button: no pause ends it
     partials: int = 0
+    shown: tuple[str, float] = ("", 0.0)  # the last partial picture's concept and strength
     settlings: int = 0  # how often the picture of this pause was drawn, or left out in a hurry
     settled: tuple[tuple[int, int], Drawing] | None = None  # the span that was drawn in full in this pause, and how
 
@@ -68,6 +72,9 @@ class SpeechSession:
         self._draw = draw
         self._style = draw.style_weights(self.settings.style)
         self._detector = detector or open_voice_detector(self.settings.vad)
+        self._gate = VoiceGate(
+            self.settings.vad_threshold, max(1, round(self.settings.min_voice * SAMPLE_RATE / WINDOW))
+        )
         self._clock = clock
         self._stream = LogMelStream(_samples(self.settings.max_utterance))
         self._recent = np.zeros(_samples(self.settings.pre_roll + self.settings.min_voice) + HOP_LENGTH + WINDOW, "f4")
@@ -75,14 +82,11 @@ class SpeechSession:
         self._waiting = np.zeros(0, np.float32)  # less than a window
         self._position = 0  # samples of the stream that the detector has heard
         self._number = 0
-        self._voiced = 0  # windows with voice in a row
-        self._quiet = 0  # windows without
         self._not_before = 0  # no utterance takes samples from before here
         self._resting_until = 0  # no utterance starts before here
         self._after_cut = False
         self._pressed = False
         self._utterance: _Utterance | None = None
-        self._last_drawn: Drawing | None = None
         self._arrived = 0.0
         again = (self.settings.trailing_silence - seconds for seconds in _SETTLE_BEFORE_END)
         moments = (_SETTLE_SECONDS, *(seconds for seconds in again if seconds > _SETTLE_SECONDS))
@@ -173,27 +177,24 @@ class SpeechSession:
         start = self._clock()
         self.voice_probability = self._detector.probability(window)
         self.timings["vad"] = (self._clock() - start) * 1000.0
-        bar = self.settings.vad_threshold - (_END_BELOW if self._utterance is not None else 0.0)
-        if self.voice_probability >= bar:
-            self._voiced, self._quiet = self._voiced + 1, 0
-        else:
-            self._voiced, self._quiet = 0, self._quiet + 1
+        self._gate.hear(self.voice_probability)
         self._position += WINDOW
         if self._utterance is None:
             self._remember(window)
             self._listen_for_a_start(events)
+            if self._utterance is not None and self.settings.partial_every:
+                self._draw_so_far(self._utterance, 0, events, hurry)
         else:
             self._stream.append(window)
             self._go_on(self._utterance, events, hurry)
 
     def _listen_for_a_start(self, events: list[SpeechEvent]) -> None:
-        if self._after_cut and self._quiet * WINDOW >= _samples(_PAUSE_SECONDS):
+        if self._after_cut and self._gate.quiet * WINDOW >= _samples(_PAUSE_SECONDS):
             self._after_cut = False
         if self._pressed or self._after_cut or self.settings.push_to_talk or self._position < self._resting_until:
             return
-        needed = max(1, round(self.settings.min_voice * SAMPLE_RATE / WINDOW))
-        if self._voiced >= needed:
-            self._begin(self._position - needed * WINDOW, held=False, events=events)
+        if self._gate.open:
+            self._begin(self._position - self._gate.needed * WINDOW, held=False, events=events)
 
     def _begin(self, onset: int, *, held: bool, events: list[SpeechEvent]) -> None:
         oldest = self._position - self._recent_length
@@ -202,13 +203,13 @@ class SpeechSession:
         first = on_grid if on_grid >= oldest else first
         self._stream.clear()
         self._stream.append(self._recent[first - oldest : self._recent_length])
+        self._gate.begin()
         self._number += 1
-        self._last_drawn = None
         self._utterance = _Utterance(
             number=self._number,
             start=first,
             voice_end=self._position,
-            next_partial=onset + _samples(self.settings.partial_every),
+            next_partial=min(onset, first + self._stream.loud_since()) + _samples(self.settings.partial_every),
             held=held,
         )
         events.append(
@@ -221,7 +222,7 @@ class SpeechSession:
         )
 
     def _go_on(self, utterance: _Utterance, events: list[SpeechEvent], hurry: bool) -> None:
-        if self._quiet == 0:
+        if self._gate.quiet == 0:
             utterance.voice_end = self._position
             utterance.settled, utterance.settlings = None, 0
         silence = self._position - utterance.voice_end
@@ -259,6 +260,10 @@ class SpeechSession:
         if len(drawing.arrays) == 0 or strength < self.settings.partial_strength:
             utterance.next_partial = self._position + 2 * WINDOW  # too early to tell: look again soon
             return
+        concept = next((nearest.concept for nearest in drawing.nearest(1)), "")
+        if not settling and concept != utterance.shown[0] and strength < min(1.0, _SURER * utterance.shown[1]):
+            return
+        utterance.shown = (concept, strength)
         utterance.partials += 1
         events.append(
             PartialPicture(
@@ -267,7 +272,7 @@ class SpeechSession:
                 utterance=utterance.number,
                 number=utterance.partials,
                 drawing=drawing,
-                strength=strength,
+                strength=max(FAINTEST, strength),
                 settled=settling,
                 start=(utterance.start + first) / SAMPLE_RATE,
                 end=(utterance.start + last) / SAMPLE_RATE,
@@ -326,7 +331,7 @@ class SpeechSession:
         )
         self._utterance = None
         self._recent_length = 0
-        self._voiced = 0
+        self._gate.end()
         self._not_before = end
         self._resting_until = end + _samples(self.settings.refractory)
 
@@ -348,7 +353,7 @@ class SpeechSession:
     def _forget(self) -> None:
         self._detector.reset()
         self._recent_length = 0
-        self._voiced = self._quiet = 0
+        self._gate.reset()
         self._not_before = self._position
 
     def _latency(self) -> float:

@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge_s2i.runtime import ListenSettings
 from edge_s2i.web import protocol
-from edge_s2i.web.assets import Asset, bundle_assets, read_assets, version_of
+from edge_s2i.web.assets import DETECTOR, Asset, bundle_assets, detector_assets, read_assets, version_of
 from edge_s2i.web.conversation import ClosingError, Conversation
 from edge_s2i.web.gate import Gate
 from edge_s2i.web.settings import WebSettings
@@ -54,11 +54,12 @@ def page_application(
 
     converse: makes the other side of a WebSocket; bundle: what the page computes with by itself, may be empty.
     """
-    assets = {**read_assets(), **bundle}
+    assets = {**read_assets(), **bundle, **(detector_assets() if bundle else {})}
     listing = {
         "version": version_of(assets),
         "offline": bool(bundle),
         "gpu": GPU_RUNTIME in assets,
+        "detector": DETECTOR if DETECTOR in assets else None,
         "seed": settings.seed,
         "style": settings.style,
         "files": sorted(assets),

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from edge_s2i.bundle import MANIFEST_NAME, PROTOTYPES_NAME, Bundle
 from edge_s2i.errors import RequestError
+from edge_s2i.runtime.voice_activity import MODEL_PATH
 from edge_s2i.web.vendored import LOCK_NAME
 
 STATIC_FOLDER = Path(__file__).parent / "static"
@@ -28,6 +29,7 @@ _TYPES = {
 }
 _NOT_SERVED = {LOCK_NAME, "LICENSE.onnxruntime"}
 _BINARY = "application/octet-stream"
+DETECTOR = f"/voice-activity/{MODEL_PATH.name}"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,13 @@ def bundle_assets(bundle: Bundle) -> dict[str, Asset]:
     text = json.dumps(manifest.to_json(), ensure_ascii=False, allow_nan=False)
     assets[f"/bundle/{MANIFEST_NAME}"] = _asset(text.encode(), _TYPES[".json"], None)
     return assets
+
+
+def detector_assets() -> dict[str, Asset]:
+    """The network that notices a voice in the page, by path; empty where the installation lacks it."""
+    if not MODEL_PATH.is_file():
+        return {}
+    return {DETECTOR: _asset(MODEL_PATH.read_bytes(), _BINARY, None)}
 
 
 def version_of(assets: Mapping[str, Asset]) -> str:

@@ -14,7 +14,7 @@ const floats = (text) => {
 };
 const text = (values) => Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64');
 
-async function speechToPicture(bundleFolder) {
+async function openRuntime() {
   const folder = path.dirname(request.out);
   const unpack = (name) => {
     const file = path.join(folder, name);
@@ -25,6 +25,11 @@ async function speechToPicture(bundleFolder) {
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = { mjs: unpack('ort-wasm-simd-threaded.mjs') };
   ort.env.wasm.wasmBinary = readFileSync(fileURLToPath(unpack('ort-wasm-simd-threaded.wasm')));
+  return ort;
+}
+
+async function speechToPicture(bundleFolder) {
+  const ort = await openRuntime();
   const { readBundle } = await page('speech/bundle.js');
   const { openGraphs } = await page('speech/graphs.js');
   const { SpeechToPicture } = await page('speech/speech-to-picture.js');
@@ -89,7 +94,7 @@ const answers = {
       return text(readNpy(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)).values);
     });
   },
-  async session({ stream, chunk, settings, actions, slow }) {
+  async session({ stream, chunk, settings, actions, slow, detector }) {
     const { SpeechSession } = await page('speech/session.js');
     const picture = { size: 1, pictures: [new Uint8ClampedArray(4)] };
     const pause = () => (slow ? new Promise((resolve) => setTimeout(resolve, slow)) : undefined);
@@ -104,16 +109,36 @@ const answers = {
       },
     };
     const events = [];
-    const session = new SpeechSession(draw, ({ type, ending, samples, index, partials, utterance }) => {
-      events.push({ type, ending, samples: samples?.length, index, partials, utterance });
+    const session = new SpeechSession(draw, ({ type, ending, samples, index, partials, utterance, at }) => {
+      events.push({ type, ending, samples: samples?.length ?? samples, index, partials, utterance, at });
     }, settings);
+    if (detector) {
+      const { SileroDetector } = await page('speech/voice-activity.js');
+      session.listenWith(await SileroDetector.open(await openRuntime(), new Uint8Array(readFileSync(detector))));
+    }
     const samples = floats(stream);
     const due = [...actions];
     for (let start = 0; start < samples.length; start += chunk) {
       while (due.length && due[0][0] <= start) session[due.shift()[1]]();
       session.feed(samples.subarray(start, start + chunk));
+      await session.hearing;
       if (!slow) await session.work;
     }
+    await session.finish();
+    return events;
+  },
+  async flood({ stream }) {
+    const { SpeechSession } = await page('speech/session.js');
+    const draw = {
+      manifest: { confidence: { threshold: 0.5 }, image_size: 1 },
+      hear: async () => ({ embedding: null, confidence: 0, understood: false, reason: 'unsure', timings: {} }),
+    };
+    const events = [];
+    const session = new SpeechSession(draw, ({ type, samples }) => {
+      events.push({ type, samples: samples?.length ?? samples });
+    }, { handsFree: true });
+    const samples = floats(stream);
+    for (let start = 0; start < samples.length; start += 320) session.feed(samples.subarray(start, start + 320));
     await session.finish();
     return events;
   },

@@ -1,5 +1,5 @@
-/* Decisions hang on comparisons here, so that sums and percentiles are taken in float and in NumPy's order: a
- * frame on the edge falls on the same side in both languages. */
+/* Decisions hang on comparisons here, so that sums are taken in float and in NumPy's order: a frame on the edge falls
+ * on the same side in both languages. */
 #include "utterance.h"
 
 #include <math.h>
@@ -9,8 +9,9 @@
 #include "constants.h"
 #include "memory.h"
 
-#define LOUD_FRAMES 20 /* 200 ms */
+#define LOUD_FRAMES 8 /* 80 ms */
 #define RANGE_DB 35.0
+#define CLICK_DB 30.0
 #define MARGIN_FRAMES 8 /* 80 ms */
 #define QUIETEST_DB (-120.0)
 
@@ -52,25 +53,17 @@ static int compare_floats(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The energy that the loud part reaches, as numpy.percentile interpolates it. */
-static bool loud_energy(const float *energies, size_t frames, float *loud, struct failure *failure)
+/* The energy that the loudest 80 ms reach, however much silence is around them, and that of the loudest frame. */
+static bool loud_energy(const float *energies, size_t frames, float *loud, float *loudest, struct failure *failure)
 {
-    double share = fmin(0.05, LOUD_FRAMES / (double)frames);
-    float place = (float)(frames - 1) * ((float)(100.0 * (1.0 - share)) / 100.0f), part, low, high;
     float *sorted = take(frames, sizeof *sorted, failure);
-    size_t below = (size_t)place, above;
 
     if (sorted == NULL)
         return false;
-    if (below > frames - 1)
-        below = frames - 1;
-    above = below + 1 < frames ? below + 1 : below;
     memcpy(sorted, energies, frames * sizeof *sorted);
     qsort(sorted, frames, sizeof *sorted, compare_floats);
-    part = place - (float)below;
-    low = sorted[below];
-    high = sorted[above];
-    *loud = part >= 0.5f ? high - (high - low) * (1.0f - part) : low + (high - low) * part;
+    *loud = sorted[frames > LOUD_FRAMES ? frames - LOUD_FRAMES : 0];
+    *loudest = sorted[frames - 1];
     free(sorted);
     return true;
 }
@@ -78,7 +71,7 @@ static bool loud_energy(const float *energies, size_t frames, float *loud, struc
 bool level_db(const float *samples, size_t count, double *level, struct failure *failure)
 {
     size_t frames = count / HOP_LENGTH;
-    float *energies, loud;
+    float *energies, loud, loudest;
     bool found;
 
     *level = QUIETEST_DB;
@@ -87,7 +80,7 @@ bool level_db(const float *samples, size_t count, double *level, struct failure 
     energies = frame_energies(samples, frames, failure);
     if (energies == NULL)
         return false;
-    found = loud_energy(energies, frames, &loud, failure);
+    found = loud_energy(energies, frames, &loud, &loudest, failure);
     free(energies);
     if (found)
         *level = fmax(QUIETEST_DB, 10.0 * log10((double)loud + 1e-12));
@@ -97,8 +90,8 @@ bool level_db(const float *samples, size_t count, double *level, struct failure 
 bool trim_silence(const float *samples, size_t count, struct stretch *stretch, struct failure *failure)
 {
     size_t frames = count / HOP_LENGTH, first = 0, last = 0, i;
-    float *energies, reference, threshold;
-    bool found;
+    float *energies, loud, loudest, threshold;
+    double reference;
 
     stretch->start = 0;
     stretch->count = count;
@@ -107,9 +100,13 @@ bool trim_silence(const float *samples, size_t count, struct stretch *stretch, s
     energies = frame_energies(samples, frames, failure);
     if (energies == NULL)
         return false;
-    found = loud_energy(energies, frames, &reference, failure);
-    threshold = (float)((double)reference * pow(10.0, -RANGE_DB / 10.0));
-    if (found && reference > 0.0f) {
+    if (!loud_energy(energies, frames, &loud, &loudest, failure)) {
+        free(energies);
+        return false;
+    }
+    reference = fmax((double)loud, (double)loudest * pow(10.0, -CLICK_DB / 10.0));
+    threshold = (float)(reference * pow(10.0, -RANGE_DB / 10.0));
+    if (reference > 0.0) {
         for (i = frames; i-- > 0;)
             if (energies[i] > threshold) {
                 last = last == 0 ? i + 1 : last;
@@ -123,10 +120,10 @@ bool trim_silence(const float *samples, size_t count, struct stretch *stretch, s
         }
     }
     free(energies);
-    return found;
+    return true;
 }
 
-static size_t loudest(const float *samples, size_t count)
+static size_t loudest_place(const float *samples, size_t count)
 {
     size_t best = 0, i;
 
@@ -152,7 +149,7 @@ bool check_utterance(const float *samples, size_t count, const char *name, struc
     if (stretch->count >= MIN_SAMPLES)
         return true;
     /* A single loud moment: what an utterance needs at least, around its peak. */
-    place = loudest(samples, count);
+    place = loudest_place(samples, count);
     place = place > MIN_SAMPLES / 2 ? place - MIN_SAMPLES / 2 : 0;
     stretch->start = place < count - MIN_SAMPLES ? place : count - MIN_SAMPLES;
     stretch->count = MIN_SAMPLES;
@@ -161,7 +158,7 @@ bool check_utterance(const float *samples, size_t count, const char *name, struc
 
 void set_peak(const float *samples, size_t count, float *out)
 {
-    float peak = count > 0 ? fabsf(samples[loudest(samples, count)]) : 0.0f;
+    float peak = count > 0 ? fabsf(samples[loudest_place(samples, count)]) : 0.0f;
     float scale = peak > 0.0f ? (float)(UTTERANCE_PEAK / (double)peak) : 1.0f;
     size_t i;
 

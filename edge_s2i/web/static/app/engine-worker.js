@@ -4,6 +4,7 @@ import { readBundle } from '../speech/bundle.js';
 import { chooseGraphs } from '../speech/providers.js';
 import { SpeechSession } from '../speech/session.js';
 import { SpeechToPicture } from '../speech/speech-to-picture.js';
+import { SileroDetector } from '../speech/voice-activity.js';
 
 const WARM_UP_SECONDS = 1.5;
 
@@ -12,6 +13,28 @@ let session = null;
 let latest = null; // { utterance, embedding } of the last final picture that was understood
 let chosen = {}; // settings that came while the bundle was loaded
 let keepSamples = false;
+let openDetector = async () => null; // the voice detector's network, loaded when a voice is first to be noticed
+
+/** `make`, which is asked once. */
+function once(make) {
+  let made = null;
+  return () => (made ??= make());
+}
+
+/** Settings for what is said from now on. Before it listens by itself, the session gets the better detector. */
+async function choose({ settings }) {
+  chosen = { ...chosen, ...settings };
+  if (!session) return;
+  if (chosen.handsFree && session.detector.name !== 'silero') {
+    try {
+      const detector = await openDetector();
+      if (detector) session.listenWith(detector);
+    } catch (error) {
+      console.warn(`the voice detector is left out: ${error}`);
+    }
+  }
+  session.settings = { ...session.settings, ...chosen };
+}
 
 async function fetched(url) {
   const response = await fetch(url);
@@ -19,14 +42,17 @@ async function fetched(url) {
   return response.arrayBuffer();
 }
 
-async function open({ settings, gpu, debug }) {
+async function open({ settings, gpu, detector, debug }) {
   keepSamples = debug;
   const report = (done, total) => self.postMessage({ type: 'progress', done, total });
   const bundle = await readBundle((name) => fetched(new URL(`../bundle/${name}`, import.meta.url)), report);
-  const { graphs, ...computing } = await chooseGraphs(bundle, exampleEmbedding(bundle), gpu);
+  const { graphs, ort, ...computing } = await chooseGraphs(bundle, exampleEmbedding(bundle), gpu);
   draw = new SpeechToPicture(bundle, graphs.runEncoder, graphs.runGenerator);
   await warmUp();
-  session = new SpeechSession(draw, emit, { ...settings, ...chosen });
+  if (detector) openDetector = once(async () => SileroDetector.open(ort, new Uint8Array(await fetched(detector))));
+  const wanted = { ...settings, ...chosen };
+  session = new SpeechSession(draw, emit, { ...wanted, handsFree: false });
+  await choose({ settings: wanted });
   const { styles, default_style: usual, image_size: size } = bundle.manifest;
   self.postMessage({ type: 'ready', styles, usual, size, ...computing });
   await drawStyles(null, exampleEmbedding(bundle));
@@ -90,10 +116,7 @@ const actions = {
   press: () => session?.press(),
   release: () => session?.release(),
   finish: () => session?.finish(),
-  choose: ({ settings }) => {
-    if (session) session.settings = { ...session.settings, ...settings };
-    else chosen = { ...chosen, ...settings };
-  },
+  choose,
   redraw: ({ how }) => session?.then(() => redraw(how)),
 };
 

@@ -2,11 +2,11 @@
 
 export class LocalEngine {
   /** onEvent: called with every event of the session, and 'progress', 'ready', 'failed'. */
-  constructor(onEvent, { settings, gpu, debug }) {
+  constructor(onEvent, { settings, gpu, detector, debug }) {
     this.worker = new Worker(new URL('./engine-worker.js', import.meta.url), { type: 'module' });
     this.worker.onmessage = ({ data }) => onEvent(data);
     this.worker.onerror = (error) => onEvent({ type: 'failed', reason: error.message || 'the worker did not start' });
-    this.worker.postMessage({ type: 'open', settings, gpu, debug });
+    this.worker.postMessage({ type: 'open', settings, gpu, detector, debug });
   }
 
   feed(samples) {

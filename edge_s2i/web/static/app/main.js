@@ -25,6 +25,7 @@ class Page {
     this.root = document.documentElement;
     this.settings = { handsFree: false, seed: listing.seed, style: listing.style };
     this.gpu = listing.gpu;
+    this.detector = listing.detector;
     this.shuffles = 0;
     this.ready = false;
     this.speaking = false;
@@ -124,6 +125,7 @@ class Page {
     const engine = new ENGINES[mode]((event) => this.engine === engine && this.take(event), {
       settings: this.settings,
       gpu: this.gpu,
+      detector: this.detector,
       debug,
     });
     this.engine = engine;
@@ -363,7 +365,7 @@ async function listing() {
   try {
     return await (await fetch('assets.json')).json();
   } catch {
-    return { offline: true, gpu: false, seed: 0, style: null };
+    return { offline: true, gpu: false, detector: null, seed: 0, style: null };
   }
 }
 

@@ -3,9 +3,12 @@
 import { HOP_LENGTH, MAX_SAMPLES, MIN_SAMPLES, SAMPLE_RATE } from './audio-constants.js';
 
 const UTTERANCE_PEAK = 0.8; // of full scale
-const LOUD_FRAMES = 20; // 200 ms
+const LOUD_FRAMES = 8; // 80 ms
 const QUIETEST_DB = -120;
 const RANGE_DB = 35; // frames this far below the loud part are silence
+const CLICK_DB = 30; // below the loudest frame the loud part is not sought
+const ONSET_RANGE_DB = 25; // a soft first consonant is this far below the vowel after it
+const BREAK_FRAMES = 6; // 60 ms: a stop consonant's silence is no longer
 const MARGIN_FRAMES = 8; // 80 ms kept on each side
 
 /** What was said cannot be used as an utterance: too short, or too long. */
@@ -22,13 +25,9 @@ export function frameEnergy(samples) {
   return energy;
 }
 
-/** Energy that the loud part of a recording reaches: the 95th percentile, or what 200 ms reach if that is more. */
+/** Energy that the loudest 80 ms of a recording reach, however much silence is around them. */
 export function loudEnergy(energy) {
-  const sorted = energy.slice().sort();
-  const place = (1 - Math.min(0.05, LOUD_FRAMES / sorted.length)) * (sorted.length - 1);
-  const below = Math.floor(place);
-  const above = Math.min(below + 1, sorted.length - 1);
-  return sorted[below] + (sorted[above] - sorted[below]) * (place - below);
+  return energy.slice().sort()[Math.max(0, energy.length - LOUD_FRAMES)];
 }
 
 /** Level in dB below full scale of the loud part of `samples`. */
@@ -50,7 +49,8 @@ export function setPeak(samples) {
 export function trimSilence(samples) {
   const energy = frameEnergy(samples);
   if (energy.length < 2 * MARGIN_FRAMES) return samples;
-  const reference = loudEnergy(energy);
+  const loudest = energy.reduce((greatest, value) => Math.max(greatest, value), 0);
+  const reference = Math.max(loudEnergy(energy), loudest * 10 ** (-CLICK_DB / 10));
   const threshold = reference * 10 ** (-RANGE_DB / 10);
   const firstLoud = energy.findIndex((value) => value > threshold);
   if (reference <= 0 || firstLoud < 0) return samples;
@@ -58,6 +58,17 @@ export function trimSilence(samples) {
   const first = Math.max(0, firstLoud - MARGIN_FRAMES);
   const last = Math.min(energy.length, lastLoud + 1 + MARGIN_FRAMES);
   return samples.subarray(first * HOP_LENGTH, last === energy.length ? samples.length : last * HOP_LENGTH);
+}
+
+/** First sample of the sound that goes on at the end of `samples`: loud frames with less than 60 ms between them. */
+export function loudSince(samples) {
+  const energy = frameEnergy(samples);
+  const bar = energy.reduce((greatest, value) => Math.max(greatest, value), 0) * 10 ** (-ONSET_RANGE_DB / 10);
+  let since = energy.length;
+  for (let frame = energy.length - 1; frame >= 0 && since - frame <= BREAK_FRAMES; frame -= 1) {
+    if (energy[frame] > bar) since = frame;
+  }
+  return since * HOP_LENGTH;
 }
 
 /** The utterance in `samples`, trimmed; UtteranceError where it is not 0.2 to 4 s long. */
