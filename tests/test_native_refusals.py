@@ -144,6 +144,9 @@ def test_damaged_zip(refused, own_bundle, word_file, tmp_path):
         inside = archive.getinfo("encoder.onnx").header_offset + 120
     path.write_bytes(whole[:inside] + bytes([whole[inside] ^ 0x10]) + whole[inside + 1 :])
     assert "encoder.onnx is damaged" in refused("--bundle", path, word_file)
+    entry = whole.rindex(b"PK\x01\x02", 0, whole.rindex(b"encoder.onnx"))
+    path.write_bytes(whole[: entry + 24] + (0x10000001).to_bytes(4, "little") + whole[entry + 28 :])
+    assert "encoder.onnx has 268435457 bytes unpacked" in refused("--bundle", path, word_file)
 
 
 def test_damaged_flash_image(refused, own_bundle, word_file, tmp_path):

@@ -88,11 +88,8 @@ static enum s2i_flash_result check_table(const struct s2i_flash *image)
     return place == image->length ? S2I_FLASH_OK : S2I_FLASH_DAMAGED;
 }
 
-enum s2i_flash_result s2i_flash_open(struct s2i_flash *image, const void *bytes, size_t available)
+static enum s2i_flash_result check_header(struct s2i_flash *image, const uint8_t *header, size_t available)
 {
-    const uint8_t *header = bytes;
-
-    memset(image, 0, sizeof *image);
     if (available < sizeof MAGIC || memcmp(header, MAGIC, sizeof MAGIC) != 0)
         return S2I_FLASH_NOT_AN_IMAGE;
     if (available < S2I_FLASH_HEADER_BYTES)
@@ -115,6 +112,15 @@ enum s2i_flash_result s2i_flash_open(struct s2i_flash *image, const void *bytes,
         != number(header + AT_TABLE_CRC))
         return S2I_FLASH_DAMAGED;
     return check_table(image);
+}
+
+enum s2i_flash_result s2i_flash_open(struct s2i_flash *image, const void *bytes, size_t available)
+{
+    enum s2i_flash_result result = check_header(image, bytes, available);
+
+    if (result != S2I_FLASH_OK) /* whoever does not look at the result finds no entry */
+        memset(image, 0, sizeof *image);
+    return result;
 }
 
 enum s2i_flash_result s2i_flash_entry(const struct s2i_flash *image, uint32_t index, struct s2i_flash_entry *entry)

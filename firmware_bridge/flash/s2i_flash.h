@@ -41,7 +41,8 @@ struct s2i_flash_entry {
     uint32_t crc32;
 };
 
-/* Checks the header and the table with their CRC-32s, not the contents: a few microseconds at any size. */
+/* Checks the header and the table with their CRC-32s, not the contents: a few microseconds at any size. An image that
+ * is not OK has no entries. */
 enum s2i_flash_result s2i_flash_open(struct s2i_flash *image, const void *bytes, size_t available);
 
 /* Entry `index` of an image that was opened; MISSING at image->count and beyond. */

@@ -10,6 +10,7 @@
 #define ENTRY_BYTES 46
 #define LOCAL_BYTES 30
 #define LONGEST_COMMENT 65535
+#define MOST_UNPACKED ((size_t)256 << 20) /* bytes of one file: a zip can claim a thousand times its own */
 
 struct directory {
     size_t start, length;
@@ -68,6 +69,9 @@ static bool read_member(const unsigned char *zip, size_t length, const unsigned 
         return fail(failure, "%s is stored as Zip64; make the zip without", name);
     if (method != 0 && method != 8)
         return fail(failure, "%s is compressed by method %u; stored and deflated can be read", name, method);
+    if (unpacked > MOST_UNPACKED)
+        return fail(failure, "%s has %lu bytes unpacked; at most %lu are read", name, (unsigned long)unpacked,
+                    (unsigned long)MOST_UNPACKED);
     if (local > length || length - local < LOCAL_BYTES || memcmp(zip + local, "PK\003\004", 4) != 0)
         return fail(failure, "%s is damaged (its header is not there); copy the whole bundle again", name);
     start = local + LOCAL_BYTES + le16(zip + local + 26) + le16(zip + local + 28);

@@ -140,7 +140,7 @@ int main(void) {
             said = 0;
         }
         while (speaking && said < SPEECH_SAMPLES && said / 16u <= now - started_at) {
-            uint32_t part = device.audio_samples;
+            uint32_t part = device.audio_samples != 0 ? device.audio_samples : 160u; /* 0: the host does not mind */
             part = part < SPEECH_SAMPLES - said ? part : SPEECH_SAMPLES - said;
             (void)s2i_device_audio(&device, speech + said, part);
             said += part;

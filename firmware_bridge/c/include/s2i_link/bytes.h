@@ -2,7 +2,6 @@
 #ifndef S2I_LINK_BYTES_H
 #define S2I_LINK_BYTES_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 static inline void s2i_put8(uint8_t *out, uint8_t value) {
