@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,6 +85,16 @@ def generator_of_size(size: int) -> bytes:
     return cached(f"generator-{size}", lambda: _random_generator(size), __file__)
 
 
+def as_torch_exports(graph: str) -> bytes:
+    """A network of the shipped shape with random weights, before anything is rewritten."""
+    shape = measured_bundle().manifest.training.get(graph)
+    if shape is None:
+        raise AbsentError(f"the bundle does not say of what shape its {graph} is")
+    key = hashlib.sha256(repr(shape).encode()).hexdigest()[:8]
+    build = _random_encoder if graph == "encoder" else _random_generator_of
+    return cached(f"{graph}-plain-{key}", lambda: build(shape), __file__)
+
+
 def cached(name: str, build: Callable[[], bytes], source: str) -> bytes:
     """The bytes that `build` makes, kept in `cache_folder` for as long as the file `source` and torch stay the same."""
     for package in ("torch", "onnx", "onnxscript"):
@@ -128,6 +139,30 @@ def require(package: str) -> None:
     """AbsentError where an optional package is not installed."""
     if find_spec(package) is None:
         raise AbsentError(f"{package} is not installed")
+
+
+def _random_encoder(shape: Mapping[str, Any]) -> bytes:
+    import torch
+
+    from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+    from export.onnx_graphs import encoder_graph
+
+    torch.manual_seed(0)
+    return encoder_graph(SpeechEncoder(SpeechEncoderConfig(**shape)).eval()).SerializeToString()
+
+
+def _random_generator_of(shape: Mapping[str, Any]) -> bytes:
+    import torch
+
+    from edge_s2i.models.generator import Generator, GeneratorConfig
+    from export.onnx_graphs import generator_graph
+
+    torch.manual_seed(0)
+    config = GeneratorConfig(**shape)
+    styles = max(1, len(config.styles))
+    return generator_graph(
+        Generator(config).eval(), config.embedding_dim, config.latent_dim, styles
+    ).SerializeToString()
 
 
 def _random_generator(size: int) -> bytes:

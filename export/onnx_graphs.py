@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import onnx
 import torch
@@ -68,6 +68,14 @@ def batched_graph(
     return _export(module, example, inputs, outputs, {name: {0: batch} for name in inputs})
 
 
+def check_open(model: onnx.ModelProto, dynamic: Mapping[str, Iterable[int]]) -> None:
+    """ExportError where an axis that is to have any size got the example's: the exporter says nothing of that."""
+    for value in model.graph.input:
+        for axis in dynamic.get(value.name, ()):
+            if not value.type.tensor_type.shape.dim[axis].dim_param:
+                raise ExportError(f"the exporter fixed axis {axis} of {value.name}, which is to have any size")
+
+
 def _export(
     module: nn.Module,
     example: Sequence[torch.Tensor],
@@ -99,10 +107,7 @@ def _export(
     found = [value.name for value in model.graph.input]
     if found != list(inputs):
         raise ExportError(f"the exported graph has inputs {found} where {list(inputs)} were asked for")
-    for value in model.graph.input:  # nor does it say that it took the example's size where another was to be left open
-        for axis in (dynamic or {}).get(value.name, ()):
-            if not value.type.tensor_type.shape.dim[axis].dim_param:
-                raise ExportError(f"the exporter fixed axis {axis} of {value.name}, which is to have any size")
+    check_open(model, dynamic or {})
     # Source lines of the machine that exported are nobody's business and a third of a small graph's bytes.
     for node in model.graph.node:
         del node.metadata_props[:]

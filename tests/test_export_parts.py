@@ -26,7 +26,7 @@ from export.device_modules import (
     trunk_of,
 )
 from export.log_mel_graph import LogMelGraph
-from export.onnx_graphs import OPSET, ExportError, batched_graph, fixed_graph, head_graph
+from export.onnx_graphs import OPSET, ExportError, batched_graph, check_open, fixed_graph, head_graph
 from export.parity import Session, psnr
 
 FRAMES = 120
@@ -89,7 +89,7 @@ def test_a_stream_hears_what_the_whole_utterance_says(encoder, chunk):
 
 
 def test_an_encoder_without_trunk_is_not_cut():
-    with pytest.raises(ExportError, match="has no trunk"):
+    with pytest.raises(ExportError, match="no SpectralTrunk"):
         trunk_of(SpeechEncoder(SpeechEncoderConfig(channels=(16,), blocks=(1,), kernels=(5,), heads=2)))
 
 
@@ -146,6 +146,13 @@ def test_fixed_and_dynamic_graphs_say_what_they_take(encoder, generator):
         assert np.abs(out - EncoderHead(encoder).eval()(heard, lengths).numpy()).max() < 1e-5
     with pytest.raises(ExportError, match="batch 1"):
         batched_graph(Synthesis(generator), [torch.randn(1, 32)], ("w",), ("picture",))
+
+
+def test_a_length_that_the_exporter_fixed_is_no_open_one(encoder):
+    graph = head_graph(EncoderHead(encoder), 8)
+    check_open(graph, {"heard": (0, 3)})
+    with pytest.raises(ExportError, match="fixed axis 1 of heard"):
+        check_open(graph, {"heard": (0, 1)})
 
 
 def _sizes(graph: onnx.ModelProto) -> dict[str, list[int]]:

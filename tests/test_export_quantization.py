@@ -6,12 +6,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper, numpy_helper
 from torch import nn
 from torch.nn import functional as F
 
 from export.calibration import measure_ranges, tensorrt_cache
 from export.onnx_graphs import ExportError, fixed_graph
-from export.onnx_quantization import quantizable, quantize_static, tensors_to_measure, to_fp16
+from export.onnx_quantization import nodes_before_convolution, quantizable, quantize_static, tensors_to_measure, to_fp16
 from export.parity import Session
 from export.quantization_aware import tune
 from export.sensitivity import cosine_loss, mixed_precision, sweep
@@ -91,6 +92,33 @@ def test_fp16_halves_the_weights_and_keeps_float_inputs(graph, feeds):
     assert len(half.SerializeToString()) < 0.8 * len(graph.SerializeToString())
     assert half.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     assert np.abs(Session(half).outputs(feeds) - Session(graph).outputs(feeds)).max() < 0.01
+
+
+def test_what_comes_before_a_convolution_can_stay_in_float32():
+    """A logarithm of what float16 rounds to nothing."""
+    nodes = [
+        helper.make_node("Add", ["x", "floor"], ["raised"], name="add"),
+        helper.make_node("Log", ["raised"], ["features"], name="log"),
+        helper.make_node("Conv", ["features", "weight"], ["heard"], name="conv"),
+        helper.make_node("Add", ["heard", "floor"], ["y"], name="add_again"),  # a weight of both parts
+    ]
+    weights = {"floor": np.full((1, 1, 1, 1), 1e-9, np.float32), "weight": np.full((1, 1, 1, 1), 0.5, np.float32)}
+    info = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 1, 2, 3]) for name in ("x", "y")]
+    initializers = [numpy_helper.from_array(value, name) for name, value in weights.items()]
+    graph = helper.make_model(
+        helper.make_graph(nodes, "log", info[:1], info[1:], initializers),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+    feeds = [{"x": np.array([1e-8, 1e-7, 1e-6, 1e-3, 0.1, 1.0], np.float32).reshape(1, 1, 2, 3)}]
+    right = Session(graph).outputs(feeds)
+    first = nodes_before_convolution(graph)
+    assert set(first) == {"add", "log"}
+    kept = to_fp16(graph, first)
+    assert np.abs(Session(kept).outputs(feeds) - right).max() < 0.01
+    assert np.abs(Session(to_fp16(graph)).outputs(feeds) - right).max() > 0.1
+    halves = [tensor.name for tensor in kept.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16]
+    assert "weight" in halves
 
 
 def test_tensorrt_reads_a_scale_a_tensor():

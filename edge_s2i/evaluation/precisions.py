@@ -238,31 +238,37 @@ def _compare(row: dict[str, Any], reference: dict[str, Any]) -> None:
 
 
 def print_precisions(report: dict[str, Any], console: Any) -> None:
-    """The report as a table."""
+    """The report as a table: a column a precision, in brackets the change in points."""
     from rich.table import Column, Table
 
     title = f"{report['clips']} clips, {report['pictures']} pictures; against {report['reference']}"
-    table = Table(
-        *(Column(name, no_wrap=True) for name in ("engine", "precision", "bytes")),
-        *("encoder ms", "generator ms", "R@1", "concept accuracy", "KID x 1000", "PSNR, dB", "perceptual distance"),
-        "budget",
-        title=title,
-        title_justify="left",
-    )
-    for row in report["precisions"]:
-        lost = row["points_lost"]
-        accuracy, kid, distance = (row.get(n) for n in ("concept_accuracy", "kid_x1000", "perceptual_distance"))
-        table.add_row(
-            row["engine"],
-            row["precision"],
-            f"{row['bytes']:,}",
-            f"{row['encoder_ms']:.2f}",
-            f"{row['generator_ms']:.2f}",
-            f"{100 * row['r@1']:.1f}% ({-lost['r@1']:+.1f})",
-            "" if accuracy is None else f"{100 * accuracy:.1f}% ({-lost['concept_accuracy']:+.1f})",
-            "" if kid is None else f"{kid:.0f}",
-            "the same" if row["psnr_db"] is None else f"{row['psnr_db']:.1f}",
-            "" if distance is None else f"{distance:.4f}",
-            "within" if row["within_budget"] else "over",
-        )
+    rows = report["precisions"]
+    names = (f"{row['engine']}\n{row['precision']}" for row in rows)
+    table = Table("", *(Column(name, justify="right") for name in names), title=title, title_justify="left")
+    for label, tell in _LINES.items():
+        cells = [tell(row) for row in rows]
+        if any(cells):
+            table.add_row(label, *cells)
     console.print(table)
+
+
+def _points(row: dict[str, Any], name: str) -> str:
+    return f"{100 * row[name]:.1f}% ({0.0 - row['points_lost'][name]:+.1f})" if name in row else ""
+
+
+def _number(row: dict[str, Any], name: str, form: str) -> str:
+    return "" if row.get(name) is None else format(row[name], form)
+
+
+_LINES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "bytes": lambda row: _number(row, "bytes", ","),
+    "encoder, ms": lambda row: _number(row, "encoder_ms", ".2f"),
+    "generator, ms": lambda row: _number(row, "generator_ms", ".2f"),
+    "R@1": lambda row: _points(row, "r@1"),
+    "heard alike": lambda row: f"{100 * row['same_concept_heard']:.1f}%",
+    "named rightly": lambda row: _points(row, "concept_accuracy"),
+    "KID x 1000": lambda row: _number(row, "kid_x1000", ".0f"),
+    "PSNR, dB": lambda row: _number(row, "psnr_db", ".1f") or "the same",
+    "perceptual change": lambda row: _number(row, "perceptual_distance", ".4f"),
+    "budget": lambda row: "within" if row["within_budget"] else "over",
+}
