@@ -55,3 +55,18 @@ def test_digital_silence_stays_silence():
     first, last = stream.heard_span()
     assert (first, last) == (0, 16_000)
     np.testing.assert_allclose(stream.log_mel(first, last), np.log(1e-6), rtol=1e-6)
+
+
+def test_the_sound_that_goes_on_began_after_the_last_break():
+    """A click before a word, and a stop consonant's silence within it."""
+    hops = np.zeros((60, 160), np.float32)
+    hops[5:7] = 0.5  # a click
+    hops[30:60] = 0.3
+    hops[40:45] = 0.0  # 50 ms
+    stream = LogMelStream(16_000)
+    stream.append(hops.ravel())
+    assert stream.loud_since() == 30 * 160
+    stream.append(np.zeros(1_600, np.float32))
+    assert stream.loud_since() == 70 * 160
+    stream.clear()
+    assert stream.loud_since() == 0

@@ -130,6 +130,20 @@ def test_hands_free_hears_where_speech_begins_and_ends(draw, speech, tmp_path):
         visitor.click("hands-free")
         assert visitor.ask("document.getElementById('hands-free').getAttribute('aria-pressed')") == "false"
 
+        # In the browser too, with the same network.
+        visitor.click("mode-browser")
+        visitor.wait_until_ready("browser")
+        visitor.ask("(edgeS2i.events = [], true)")
+        visitor.click("hands-free")
+        visitor.wait("edgeS2i.events.some(({ detector }) => detector === 'silero')", "the voice detector")
+        event = visitor.final("type === 'final' && understood")
+        assert event["ending"] == "pause"
+        assert psnr(event["pictures"][0], draw((event["samples"], 16_000), seed=0).arrays[0]) >= 40.0
+        assert visitor.complaints() == []
+        visitor.click("hands-free")
+        visitor.click("mode-device")
+        visitor.wait_until_ready("device")
+
         # Who cannot hold the button taps it, and taps again.
         visitor.ask("(edgeS2i.events = [], true)")
         visitor.click("talk")

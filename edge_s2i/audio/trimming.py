@@ -6,7 +6,7 @@ from edge_s2i.audio.constants import HOP_LENGTH, SAMPLE_RATE
 from edge_s2i.audio.level import frame_energy, loud_energy
 
 _RANGE_DB = 35.0  # frames this far below the loud part of the utterance are silence
-_CLICK_DB = 30.0  # below the loudest frame the loud part is not sought: what lasts less than it is a click, and all
+_CLICK_DB = 30.0  # the loud part is at most this far below the loudest frame: a click may be all that there is
 _ONSET_RANGE_DB = 25.0  # a soft first consonant is this far below the vowel after it, a room's noise further
 _BREAK_FRAMES = 6  # 60 ms: a stop consonant's silence is no longer, the pause after a click is
 _MARGIN_FRAMES = 8  # 80 ms kept on each side, so that soft onsets and final plosives survive

@@ -13,7 +13,15 @@ let session = null;
 let latest = null; // { utterance, embedding } of the last final picture that was understood
 let chosen = {}; // settings that came while the bundle was loaded
 let keepSamples = false;
+let computer = 'wasm'; // or 'webgpu': what draws
 let openDetector = async () => null; // the voice detector's network, loaded when a voice is first to be noticed
+
+/** The network on WebAssembly, also where a GPU draws: in a runtime of its own, a voice need not wait for a picture. */
+async function loadDetector(url) {
+  const ort = await import('../vendor/ort.wasm.min.mjs');
+  if (computer === 'webgpu') ort.env.wasm.numThreads = 1;
+  return SileroDetector.open(ort, new Uint8Array(await fetched(url)));
+}
 
 /** `make`, which is asked once. */
 function once(make) {
@@ -30,10 +38,12 @@ async function choose({ settings }) {
       const detector = await openDetector();
       if (detector) session.listenWith(detector);
     } catch (error) {
-      console.warn(`the voice detector is left out: ${error}`);
+      console.warn(`a voice is told by its loudness alone: ${error}`);
     }
   }
   session.settings = { ...session.settings, ...chosen };
+  await session.hearing;
+  if (chosen.handsFree) self.postMessage({ type: 'listening', detector: session.detector.name });
 }
 
 async function fetched(url) {
@@ -46,10 +56,11 @@ async function open({ settings, gpu, detector, debug }) {
   keepSamples = debug;
   const report = (done, total) => self.postMessage({ type: 'progress', done, total });
   const bundle = await readBundle((name) => fetched(new URL(`../bundle/${name}`, import.meta.url)), report);
-  const { graphs, ort, ...computing } = await chooseGraphs(bundle, exampleEmbedding(bundle), gpu);
+  const { graphs, ...computing } = await chooseGraphs(bundle, exampleEmbedding(bundle), gpu);
+  computer = computing.provider;
   draw = new SpeechToPicture(bundle, graphs.runEncoder, graphs.runGenerator);
   await warmUp();
-  if (detector) openDetector = once(async () => SileroDetector.open(ort, new Uint8Array(await fetched(detector))));
+  if (detector) openDetector = once(async () => loadDetector(detector));
   const wanted = { ...settings, ...chosen };
   session = new SpeechSession(draw, emit, { ...wanted, handsFree: false });
   await choose({ settings: wanted });

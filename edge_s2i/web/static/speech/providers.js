@@ -13,7 +13,7 @@ const LIKE = 0.999; // cosine between what both make of the same input
 /**
  * Loads ONNX Runtime Web and opens a bundle's graphs. embedding: any that the generator may draw; null for none.
  * gpu: whether the runtime with WebGPU is served.
- * Returns { ort, graphs, provider, threads, milliseconds }: ort the runtime's module; provider 'wasm' or 'webgpu', milliseconds of both graphs.
+ * Returns { graphs, provider, threads, milliseconds }: provider 'wasm' or 'webgpu', milliseconds of both graphs.
  */
 export async function chooseGraphs(bundle, embedding, gpu) {
   const threads = threadCount(globalThis.crossOriginIsolated, navigator.hardwareConcurrency);
@@ -25,7 +25,7 @@ export async function chooseGraphs(bundle, embedding, gpu) {
     }
   }
   const ort = await import('../vendor/ort.wasm.min.mjs');
-  return { ort, graphs: await openGraphs(prepare(ort, threads), bundle, 'wasm'), provider: 'wasm', threads };
+  return { graphs: await openGraphs(prepare(ort, threads), bundle, 'wasm'), provider: 'wasm', threads };
 }
 
 /** Whether there is a GPU, and stack switching, which the runtime with WebGPU is built on. */
@@ -55,7 +55,7 @@ async function compare(bundle, embedding, threads) {
   const [better, other] = alike && gpu.milliseconds < cpu.milliseconds ? [gpu, cpu] : [cpu, gpu];
   await other.graphs.release();
   const { graphs, milliseconds } = better;
-  return { ort, graphs, provider: better === gpu ? 'webgpu' : 'wasm', threads, milliseconds };
+  return { graphs, provider: better === gpu ? 'webgpu' : 'wasm', threads, milliseconds };
 }
 
 function late() {

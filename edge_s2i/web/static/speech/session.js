@@ -62,6 +62,7 @@ export class SpeechSession {
     this.work = Promise.resolve(); // drawing
     this.hearing = Promise.resolve(); // what was fed and pressed, in its order
     this.unheard = 0; // samples that wait to be heard
+    this.lost = 0; // samples that did not fit since the last that did
     this.samplesDropped = 0;
     this.partialsDropped = 0;
   }
@@ -69,12 +70,11 @@ export class SpeechSession {
   /** Hears Float32Array samples at 16 kHz. */
   feed(samples) {
     if (this.unheard + samples.length > MOST_UNHEARD) {
-      this.samplesDropped += samples.length;
-      this.tellDropped();
-      this.next(() => this.skip(samples.length));
+      this.lost += samples.length;
       return;
     }
     this.unheard += samples.length;
+    this.tellLost();
     this.next(() => this.hear(samples));
   }
 
@@ -104,6 +104,7 @@ export class SpeechSession {
 
   /** The microphone was closed: an utterance that goes on ends. Resolves when all pictures are drawn. */
   async finish() {
+    this.tellLost();
     this.next(() => {
       this.takeWaiting();
       if (this.utterance) this.end('end');
@@ -127,10 +128,23 @@ export class SpeechSession {
     const all = new Float32Array(this.waiting.length + samples.length);
     all.set(this.waiting);
     all.set(samples, this.waiting.length);
-    let start = 0;
-    for (; start + WINDOW <= all.length; start += WINDOW) await this.hearWindow(all.subarray(start, start + WINDOW));
-    this.waiting = all.slice(start);
-    this.unheard -= samples.length;
+    const whole = all.length - (all.length % WINDOW);
+    this.waiting = all.slice(whole);
+    try {
+      for (let start = 0; start < whole; start += WINDOW) await this.hearWindow(all.subarray(start, start + WINDOW));
+    } finally {
+      this.unheard -= samples.length;
+    }
+  }
+
+  /** Says what did not fit, and has the session hear that it is missing. */
+  tellLost() {
+    const { lost } = this;
+    if (lost === 0) return;
+    this.lost = 0;
+    this.samplesDropped += lost;
+    this.tellDropped();
+    this.next(() => this.skip(lost));
   }
 
   /** `samples` of the stream were lost here: an utterance in which they are missing ends before them. */
@@ -138,6 +152,7 @@ export class SpeechSession {
     this.takeWaiting();
     if (this.utterance) this.end('gap');
     this.position += samples;
+    this.resting = Math.max(0, this.resting - samples);
     this.forget();
   }
 
