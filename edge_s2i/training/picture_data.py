@@ -123,6 +123,7 @@ class PictureExamples:
         latent_dim: int,
         any_style: float = 0.0,
         pull: float = 0.0,
+        places: Tensor | None = None,
     ) -> None:
         self.corpus = corpus
         self.embeddings = embeddings
@@ -131,7 +132,10 @@ class PictureExamples:
         self.any_style = any_style
         self.pull = pull
         self.prototypes = prototypes
+        self.told = places is not None
         training = corpus.training.nonzero()[:, 0]
+        if places is not None:  # a concept's first drawing is its first row
+            training = training[torch.argsort(places[corpus.concept, corpus.style][training], stable=True)]
         self.pictures = _Members(corpus.concept[training], len(corpus.concepts), training)
         self.speech = _Members(concept, len(corpus.concepts))
         self.usable = ((self.pictures.count > 0) & (self.speech.count > 0)).nonzero()[:, 0]
@@ -153,7 +157,9 @@ class PictureExamples:
             # Spread over all dimensions: `jitter` is the length of the offset beside the unit vector.
             noise = torch.randn(embedding.shape, generator=generator) * (self.jitter / embedding.shape[1] ** 0.5)
             embedding = F.normalize(embedding + noise, dim=1)
-        style = self.corpus.style[picture].masked_fill(unsaid, 0)  # 0 is ANY_STYLE
+        style = self.corpus.style[picture]
+        if not self.told:
+            style = style.masked_fill(unsaid, 0)  # 0 is ANY_STYLE
         return {
             "picture": self.corpus.pictures[picture],
             "embedding": embedding,
@@ -204,8 +210,8 @@ class PictureData(lightning.LightningDataModule):
         steps_per_epoch: an epoch is a number of steps; checkpoints and validation come once an epoch.
         styles: drawing families to learn; all of the pack's where empty. Fewer are learned sooner. A generator that
             remembers several drawings of a concept shows the one in the earliest of them where none is asked for.
-        any_style: share of examples that do not tell their style, so that none need be asked for; 0 where the generator
-            remembers several drawings.
+        any_style: share of examples that show their concept's first drawing, and do not tell its style, so that none
+            need be asked for. A generator that remembers several drawings is told it, and given which to show unasked.
         drawings: most drawings of a concept that the generator is to remember, of one style each, in the order of
             `styles`; 1 learns all as one.
         pull: each embedding is moved towards its concept's prototype by a random share of up to this. Voices scatter
@@ -243,10 +249,6 @@ class PictureData(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.styles = tuple(styles)
-        if drawings > 1 and any_style > 0:
-            raise TrainingError(
-                f"any_style is {any_style}; it must be 0 with drawings {drawings}: each tells its style"
-            )
         self.any_style = any_style
         self.drawings = drawings
         self.pull = pull
@@ -299,6 +301,7 @@ class PictureData(lightning.LightningDataModule):
             self.latent_dim,
             self.any_style,
             pull,
+            self.places,
         )
 
     def train_dataloader(self) -> DataLoader:
