@@ -187,7 +187,17 @@ class Conversation:
         self._lost += block.lost
         self._partials_dropped += session.partials_dropped - dropped
         if not self._is_behind():
+            self._tell_what_no_block_tells()
             self._catch_up()
+
+    def _tell_what_no_block_tells(self) -> None:
+        """Samples that were dropped behind the last block: without another one nobody would say so."""
+        lost = self._queue.take_lost() if self._queue.waiting == 0 else 0
+        if lost:
+            with self._studio.lock:
+                events = self._session.skip(lost)
+            self._tell(events)
+            self._lost += lost
 
     def _is_behind(self) -> bool:
         return self._queue.waiting > _BEHIND
