@@ -20,14 +20,13 @@ import sys
 import time
 from pathlib import Path
 
-from edge_s2i.bundle import default_bundle_path
 from edge_s2i.errors import RequestError
-from edge_s2i.manifest import MANIFEST_NAME
 from firmware_bridge.tools.c_spec import C_FOLDER
 
 TARGETS = {"cobs": 300, "frame": 64, "adpcm": 128, "tiles": 64, "messages": 200, "device": 200, "host": 160}
 READERS = {"wav": 512, "flash": 512, "manifest": 4096, "zip": 512}  # of firmware_bridge/runner; libFuzzer alone
 RUNNER_FOLDER = C_FOLDER.parent / "runner"
+SHIPPED_MANIFEST = C_FOLDER.parents[1] / "edge_s2i" / "weights" / "default" / "manifest.json"
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 SANITIZERS = "address,undefined"
 PYTHON_TARGET = Path(__file__).parent / "fuzz_python.py"
@@ -58,7 +57,7 @@ def seed(target: str, corpus: Path) -> None:
     """A manifest that is one: what is refused at its first brace shows a fuzzer little of what lies behind."""
     if target != "manifest":
         return
-    manifest = json.loads((default_bundle_path() / MANIFEST_NAME).read_text(encoding="utf-8"))
+    manifest = json.loads(SHIPPED_MANIFEST.read_text(encoding="utf-8"))
     short = {"concepts": manifest["concepts"][:2], "licences": {}, "scores": {}, "training": {}}
     short["captions"] = {name: manifest["captions"][name] for name in short["concepts"] if name in manifest["captions"]}
     (corpus / "seed").write_text(json.dumps(manifest | short), encoding="utf-8")
