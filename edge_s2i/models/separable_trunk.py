@@ -81,7 +81,11 @@ def _inside(ends: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 class BandBlock(nn.Module):
-    """3x3 depthwise convolution over bands and frames, pointwise convolution; residual where the shape allows."""
+    """3x3 depthwise convolution over bands and frames, pointwise convolution; residual where the shape allows.
+
+    (B, inputs, bands, T) -> (B, outputs, bands, T), both divided by the stride; zero from frame `ends` (B,) of each
+    row of what comes out.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: tuple[int, int]) -> None:
         super().__init__()
