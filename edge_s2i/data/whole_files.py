@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from edge_s2i.errors import OutputError
+
 
 def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> str:
     """Writes a tar of (name, bytes) without times or owners, whole or not at all; returns its SHA-256."""
@@ -31,6 +33,18 @@ def write_text(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
+
+
+def write_output(path: Path, content: bytes) -> Path:
+    """Writes what somebody asked for to `path`, which it returns; OutputError where it cannot be written."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+    return path
 
 
 def sha256_of(path: Path) -> str:

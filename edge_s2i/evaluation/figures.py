@@ -1,13 +1,12 @@
 """Figures without a display, and files of them that appear whole or not at all. Needs matplotlib."""
 
 import io
-import os
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from edge_s2i.errors import OutputError
+from edge_s2i.data.whole_files import write_output
 
 _DPI = 120
 
@@ -28,12 +27,4 @@ def png_of(figure: Figure) -> bytes:
 
 def write_figure(figure: Figure, path: Path) -> Path:
     """Writes a PNG; OutputError where it cannot be written."""
-    content = png_of(figure)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-    return path
+    return write_output(path, png_of(figure))

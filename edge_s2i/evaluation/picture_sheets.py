@@ -1,7 +1,6 @@
 """Contact sheets of what a bundle draws: concept by latent, concept by style, interpolation, truncation, meanings."""
 
 import io
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from edge_s2i.errors import OutputError
+from edge_s2i.data.whole_files import write_output
 from edge_s2i.evaluation.ambiguity import AmbiguousWord, between_meanings, find_ambiguous
 from edge_s2i.evaluation.bundle_under_test import BundleUnderTest
 from edge_s2i.evaluation.choosing import place
@@ -95,9 +94,9 @@ class PictureSheets:
         for name, draw in sheets.items():
             buffer = io.BytesIO()
             draw().save(buffer, "png")
-            written.append(_write(folder / f"{name}.png", buffer.getvalue()))
+            written.append(write_output(folder / f"{name}.png", buffer.getvalue()))
         lines = [", ".join(self._caption(name) for name in line) for line in self._random_concepts()]
-        written.append(_write(folder / "random.txt", ("\n".join(lines) + "\n").encode()))
+        written.append(write_output(folder / "random.txt", ("\n".join(lines) + "\n").encode()))
         return written
 
     def random(self) -> Image.Image:
@@ -205,14 +204,3 @@ def between(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
         return (first * (1 - share) + second * share).astype(np.float32)
     weights = np.sin(np.array([1 - share, share]) * angle) / np.sin(angle)
     return (weights[0] * first + weights[1] * second).astype(np.float32)
-
-
-def _write(path: Path, content: bytes) -> Path:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-    return path

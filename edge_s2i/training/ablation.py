@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from edge_s2i.data.whole_files import write_output
 from edge_s2i.errors import TrainingError
 from edge_s2i.evaluation import efficientnet_lite, fidelity, manifold
 from edge_s2i.evaluation.efficientnet_lite import INPUT_SIZE
@@ -215,9 +215,7 @@ def _read_row(path: Path, arguments: list[str]) -> dict[str, Any] | None:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    write_output(path, text.encode())
 
 
 def _silent(items: Any, _description: str, _total: int) -> Any:

@@ -6,12 +6,12 @@ import html
 import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_s2i.data.whole_files import write_output
 from edge_s2i.errors import OutputError, TrainingError
 
 _SHEETS = 4  # of a run's sample sheets: the first, the last, and others evenly between
@@ -88,14 +88,7 @@ def write_run_report(run: Path, out: Path | None = None) -> Path:
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise OutputError(f"{out} cannot be written: give a file name in a folder that exists")
     page = _page(run, RunLog.read(run))
-    partial = out.with_name(out.name + ".partial")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, out)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{out} cannot be written: {error.strerror or error}") from error
-    return out
+    return write_output(out, page.encode())
 
 
 def _page(run: Path, log: RunLog) -> str:
