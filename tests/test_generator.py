@@ -9,6 +9,8 @@ import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from edge_s2i.errors import TrainingError
 from edge_s2i.models.concept_memory import FIRST, VALUE_GAIN, ConceptMemory, DrawingMemory
@@ -239,6 +241,17 @@ def test_missing_and_foreign_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("not weights")
     with pytest.raises(TrainingError, match="not a safetensors file"):
         load_generator(tmp_path / "text.safetensors")
+
+
+def test_weights_of_another_version_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "g.safetensors"
+    save_generator(path, Generator(SMALL))
+    with safe_open(path, framework="pt") as file:
+        weights, header = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    weights["mapping.memory.doubt.weight"] = weights.pop("mapping.memory.wander.weight")
+    save_file(weights, path, header)
+    with pytest.raises(TrainingError, match=r"g\.safetensors holds another version .*wander.*doubt"):
+        load_generator(path)
 
 
 def test_larger_generator_grows_from_a_smaller_one(tmp_path: Path) -> None:

@@ -322,6 +322,12 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return weights, header
 
 
+def _first_named(error: RuntimeError) -> str:
+    """What load_state_dict missed or did not expect, without the line that says so of the class."""
+    _, *named = str(error).splitlines()
+    return "; ".join(line.strip().rstrip(". ") for line in named) or str(error)
+
+
 def generator_metadata(path: Path) -> dict[str, str]:
     """What save_generator was given beside the weights; TrainingError as load_generator."""
     return _read(path)[1]
@@ -331,12 +337,15 @@ def load_generator(path: Path, image_size: int | None = None) -> Generator:
     """Generator in evaluation mode from a file of save_generator.
 
     image_size: build it at another resolution and grow it from the file's weights.
-    Raises TrainingError where the file is missing or is not a generator's.
+    Raises TrainingError where the file is missing, is not a generator's or is one of another version.
     """
     weights, header = _read(path)
     config = GeneratorConfig.from_dict(json.loads(header["generator"]))
     generator = Generator(config)
-    generator.load_state_dict(weights, strict=True)
+    try:
+        generator.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise TrainingError(f"{path} holds another version of the weights: {_first_named(error)}") from error
     if image_size is not None and image_size != config.image_size:
         larger = Generator(replace(config, image_size=image_size))
         larger.grow_from(generator)
