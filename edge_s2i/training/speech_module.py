@@ -32,11 +32,11 @@ from edge_s2i.training.log_mel_augmentation import (
     unknown_sounds,
 )
 from edge_s2i.training.speech_data import SpeechData
+from edge_s2i.training.teacher import Teacher
 
 # What keeps training from learning the few copies of a clip by heart: noise as a share of each channel's deviation, and
 # frames taken away.
 _HEARD_NOISE, _HEARD_FRAMES_LOST = 0.3, 0.05
-_LEAST_VARIANCE = 1e-3  # of a channel of the teacher's frames, which a batch may hear nothing in
 
 _Stage = tuple[torch.Tensor, torch.Tensor]  # (B, C, 1, frames) and the mask (B, 1, 1, frames) of its valid ones
 
@@ -140,7 +140,7 @@ class SpeechModule(lightning.LightningModule):
         self.embeddings = embeddings
         self.teacher_path = teacher
         self.teacher_weight = teacher_weight
-        self._teacher: tuple[SpeechEncoder, ...] = ()  # in a tuple: no module of this one, nothing of its checkpoints
+        self._teacher: Teacher | None = None
         if teacher is not None and trunk_copies:
             raise TrainingError("a teacher needs the clips themselves; set trunk_copies to 0")
         kept = bool(encoder.trunk) and not encoder.trunk_blocks and trunk_rate == 0 and phoneme_weight == 0
@@ -213,7 +213,11 @@ class SpeechModule(lightning.LightningModule):
         if self.start_from is not None:
             self._start_from(SpeechWeights.load(self.start_from), data)
         if self.teacher_path is not None:
-            self._learn_from(SpeechWeights.load(self.teacher_path), data)
+            self._teacher = Teacher(self.teacher_path, data.pack.concept_ids, dim, self.short_products)
+            if self.start_from is None:
+                self._teacher.give_start(self.encoder)
+                self.ema.average.load_state_dict(self.encoder.state_dict())
+                self._start_space(self._teacher.weights)
 
     def _start_from(self, weights: SpeechWeights, data: SpeechData) -> None:
         if weights.concepts != data.pack.concept_ids:
@@ -222,28 +226,10 @@ class SpeechModule(lightning.LightningModule):
             raise TrainingError(f"{self.start_from} holds an encoder of another shape: {weights.encoder.config}")
         self.encoder.load_state_dict(weights.encoder.state_dict())
         self.ema.average.load_state_dict(weights.encoder.state_dict())
-        self.picture_tower.load_state_dict(weights.picture_tower.state_dict())
-        with torch.no_grad():
-            self.prototypes.copy_(weights.prototypes)
-            self.prototype_scale.log_scale.fill_(math.log(weights.scale))
+        self._start_space(weights)
 
-    def _learn_from(self, weights: SpeechWeights, data: SpeechData) -> None:
-        if weights.concepts != data.pack.concept_ids:
-            raise TrainingError(f"{self.teacher_path} was trained on other concepts than {data.pack_folder} holds")
-        teacher = weights.encoder
-        width, own = teacher.config.embedding_dim, self.encoder.config.embedding_dim
-        if width != own:
-            raise TrainingError(f"{self.teacher_path} has embeddings of {width} numbers, this encoder of {own}")
-        if teacher.trunk is not None:
-            teacher.trunk.train()  # it has nothing that differs in training, but products in bfloat16
-            teacher.trunk.short = self.short_products
-        self._teacher = (teacher,)
-        if self.start_from is not None:
-            return
-        shapes = {name: value.shape for name, value in self.encoder.state_dict().items()}
-        shared = {n: value for n, value in teacher.state_dict().items() if shapes.get(n) == value.shape}
-        self.encoder.load_state_dict(shared, strict=False)
-        self.ema.average.load_state_dict(self.encoder.state_dict())
+    def _start_space(self, weights: SpeechWeights) -> None:
+        """Takes what speech is compared with."""
         self.picture_tower.load_state_dict(weights.picture_tower.state_dict())
         with torch.no_grad():
             self.prototypes.copy_(weights.prototypes)
@@ -350,22 +336,17 @@ class SpeechModule(lightning.LightningModule):
                 features, lengths = self._augmented(log_mel, batch["lengths"])
         if "heard" in batch:
             return list(self.encoder.stages_of_heard(heard, batch["lengths"])), {}
-        if not self._teacher:
+        if self._teacher is None:
             return list(self.encoder.stages(features, lengths)), {}
-        (teacher,) = self._teacher
-        if self.encoder.trunk is None or teacher.trunk is None:
-            with torch.no_grad():
-                return list(self.encoder.stages(features, lengths)), {"embedding": teacher(features, lengths)}
-        with torch.no_grad():
-            shown, steps = teacher.trunk(features, lengths), teacher.trunk.frames_of(lengths)
-            *_, (last, mask) = teacher.stages_of_heard(shown, steps)
-            taught = {"embedding": teacher.embed(last, mask)}
+        lesson = self._teacher.listen(features, lengths)
+        taught = {"embedding": lesson.embedding}
+        if self.encoder.trunk is None:
+            return list(self.encoder.stages(features, lengths)), taught
         frames = self.encoder.trunk(features, lengths)
-        if frames.shape == shown.shape:
-            valid = torch.arange(shown.shape[3], device=shown.device) < steps[:, None]
-            shown, own = (x[:, :, 0].transpose(1, 2)[valid] for x in (shown, frames))  # (frames, C)
-            taught["frames"] = ((own - shown).square().mean(0) / (shown.var(0) + _LEAST_VARIANCE)).mean()
-        return list(self.encoder.stages_of_heard(frames, steps)), taught
+        distance = lesson.distance(frames)
+        if distance is not None:
+            taught["frames"] = distance
+        return list(self.encoder.stages_of_heard(frames, self.encoder.trunk.frames_of(lengths))), taught
 
     def _augmented(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         unknown = int(len(log_mel) * self.unknown_share)
