@@ -109,9 +109,7 @@ def check_utterance(samples: np.ndarray, name: str = "the audio", energy: np.nda
     return samples[first:last]
 
 
-def utterance_span(
-    samples: np.ndarray, name: str = "the audio", energy: np.ndarray | None = None
-) -> tuple[int, int]:
+def utterance_span(samples: np.ndarray, name: str = "the audio", energy: np.ndarray | None = None) -> tuple[int, int]:
     """First sample and the one past the last of what `check_utterance` returns."""
     length = len(samples) / SAMPLE_RATE
     if length < MIN_SECONDS:

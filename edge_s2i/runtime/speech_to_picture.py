@@ -16,12 +16,12 @@ from edge_s2i.audio.level import energy_db, frame_energy, modulation, set_peak
 from edge_s2i.audio.reading import AudioInput
 from edge_s2i.bundle import Bundle, Manifest, read_bundle
 from edge_s2i.errors import AudioError, BackendError, BundleError, RequestError
-from edge_s2i.runtime.backends import Backend, import_litert, import_onnxruntime
+from edge_s2i.runtime.backends import Backend, OnnxBackend, import_litert, import_onnxruntime
 from edge_s2i.runtime.concepts import ConceptIndex
 from edge_s2i.runtime.drawing import Drawing
 from edge_s2i.runtime.graph_choice import open_graphs
 from edge_s2i.runtime.latents import draw_latents
-from edge_s2i.runtime.pixels import to_pixels
+from edge_s2i.runtime.pixels import PIXEL_BLOCKS, join_blocks, to_pixels
 
 MAX_PICTURES = 256  # of one utterance in one call
 
@@ -210,11 +210,23 @@ class SpeechToPicture:
             missing = batch - len(given["latent"])
             if missing:  # a graph of fixed batch size gets rows of zeros, whose pictures are dropped
                 given = {name: np.pad(value, ((0, missing), (0, 0))) for name, value in given.items()}
-            pictures.append(self._generator.run(given)[: batch - missing])
-        values = pictures[0] if len(pictures) == 1 else np.concatenate(pictures or [np.zeros((0, 3, size, size))])
-        if values.shape != (n, 3, size, size):
-            raise BundleError(f"the generator gave shape {values.shape}; the manifest says {(n, 3, size, size)}")
-        return to_pixels(values)
+            pictures.append(self._pixels(given, size)[: batch - missing])
+        if len(pictures) == 1:
+            return pictures[0]
+        return np.concatenate(pictures) if pictures else np.zeros((0, size, size, 3), np.uint8)
+
+    def _pixels(self, given: Mapping[str, np.ndarray], size: int) -> np.ndarray:
+        """What the generator draws of one batch, (B, size, size, 3) uint8; BundleError for another shape."""
+        rows = len(given["latent"])
+        if isinstance(self._generator, OnnxBackend) and PIXEL_BLOCKS in self._generator.outputs:
+            values = self._generator.run(given, PIXEL_BLOCKS)
+            wanted = (rows, size // 2, size // 2, 12)
+        else:
+            values = self._generator.run(given)
+            wanted = (rows, 3, size, size)
+        if values.shape != wanted:
+            raise BundleError(f"the generator gave shape {values.shape}; the manifest says {wanted}")
+        return join_blocks(values) if values.dtype == np.uint8 else to_pixels(values)
 
     def warm_up(self) -> None:
         """Draws once for nothing: the first run of a graph allocates, and somebody would wait for it."""
