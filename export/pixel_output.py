@@ -56,8 +56,8 @@ def with_pixel_blocks(model: onnx.ModelProto) -> onnx.ModelProto:
 
     # In two steps and in this order, as NumPy, JavaScript and C do it: the same bytes.
     together = editor.add("Transpose", [clip.output[0]], perm=[0, 2, 3, 1])
-    raised = editor.add("Add", [together, editor.constant(np.float32(1.0), "one")])
-    scaled = editor.add("Mul", [raised, editor.constant(np.float32(127.5), "half_range")])
+    raised = editor.add("Add", [together, editor.constant(np.array(1.0, np.float32), "one")])
+    scaled = editor.add("Mul", [raised, editor.constant(np.array(127.5, np.float32), "half_range")])
     editor.add("Cast", [editor.add("Round", [scaled])], PIXEL_BLOCKS, to=TensorProto.UINT8)
     batch = picture.type.tensor_type.shape.dim[0]
     shape = [batch.dim_param or batch.dim_value or None, height // 2, width // 2, channels]
