@@ -14,7 +14,6 @@ for event in edge_s2i.listen():  # the microphone
 from __future__ import annotations
 
 import os
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,12 +22,21 @@ if TYPE_CHECKING:
     from edge_s2i.runtime.sources.source import Source
     from edge_s2i.runtime.speech_to_picture import SpeechToPicture
 
-try:
-    __version__ = metadata.version("edge-s2i")
-except metadata.PackageNotFoundError:  # run from a source folder that was never installed
-    __version__ = "0+source"
+    __version__: str
 
 __all__ = ["__version__", "listen", "load"]
+
+
+def __getattr__(name: str) -> str:
+    """`__version__`, looked up when it is asked for: reading a package's metadata loads sixty modules."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import metadata
+
+    try:
+        return metadata.version("edge-s2i")
+    except metadata.PackageNotFoundError:  # run from a source folder that was never installed
+        return "0+source"
 
 
 def load(

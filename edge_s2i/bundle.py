@@ -12,8 +12,6 @@ import io
 import json
 import os
 import shutil
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -160,6 +158,8 @@ class _Folder:
 
 class _Zip:
     def __init__(self, path: Path) -> None:
+        import zipfile  # here and below: most bundles are folders, and it is the slowest import of all
+
         try:
             self.archive = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
         except OSError as error:
@@ -168,6 +168,9 @@ class _Zip:
             raise BundleError(f"{path} is neither a bundle folder nor a zip of one ({error})") from error
 
     def read(self, name: str) -> bytes:
+        import zipfile
+        import zlib
+
         try:
             if self.archive.getinfo(name).file_size > _MAX_FILE_BYTES:
                 raise BundleError(f"{name} claims {self.archive.getinfo(name).file_size} bytes; it is damaged")
@@ -222,6 +225,8 @@ def _check_name(name: str) -> None:
 
 
 def _zip_bytes(contents: Mapping[str, bytes]) -> bytes:
+    import zipfile
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in contents.items():

@@ -57,6 +57,11 @@ class GraphEditor:
                     taker.input[place] = name
         self.remove(node)
 
+    def give_out(self, info: onnx.ValueInfoProto) -> None:
+        """Makes a tensor the graph's last output; info: its name, type and shape."""
+        self._outputs.add(info.name)
+        self._model.graph.output.append(info)
+
     def fix_first_size(self, size: int) -> None:
         """Sets the first axis of every input and output."""
         for value in (*self._model.graph.input, *self._model.graph.output):

@@ -27,6 +27,7 @@ from export.material import Material, double, reference
 from export.onnx_graphs import ExportError, batched_graph, encoder_graph, fixed_graph, generator_graph, head_graph
 from export.onnx_quantization import nodes_before_convolution, quantize_static, tensors_to_measure, to_fp16
 from export.parts import FUSED_INPUTS, Parts
+from export.pixel_output import check_pixel_blocks, with_pixel_blocks
 from export.sensitivity import cosine_loss, mixed_precision, picture_loss, sweep
 from export.weight_compression import compress_weights
 from export.whole_utterance import whole_utterances
@@ -97,7 +98,12 @@ class GraphSet:
         graph = self._quick_onnx(role)
         if precision == "fp16":
             return to_fp16(graph)
-        return compress_weights(graph) if precision == "int8-weights" else graph
+        if role == "generator":
+            graph = with_pixel_blocks(graph)
+        graph = compress_weights(graph) if precision == "int8-weights" else graph
+        if role == "generator":
+            check_pixel_blocks(graph, self.material.compared_conditions)
+        return graph
 
     @cache  # noqa: B019
     def _quick_onnx(self, role: str) -> onnx.ModelProto:

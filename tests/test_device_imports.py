@@ -114,6 +114,19 @@ def test_import_alone_loads_no_engine():
     run_without((), then, ["edge_s2i"])
 
 
+def test_a_first_picture_waits_for_nothing_that_it_does_not_need(tiny_bundle, word_file, tmp_path):
+    then = f"""
+import os, sys
+os.environ["EDGE_S2I_CACHE"] = {str(tmp_path)!r}
+assert edge_s2i.load({str(tiny_bundle)!r}, threads=None)({str(word_file)!r}, draw_anyway=True).pictures
+slow = {{"importlib.metadata", "edge_s2i.runtime.listening", "edge_s2i.runtime.speech_session"}}
+assert not slow & set(sys.modules), slow & set(sys.modules)
+assert edge_s2i.__version__ and "importlib.metadata" in sys.modules
+from edge_s2i.runtime import Listener, SpeechToPicture
+"""
+    run_without((), "import edge_s2i" + then, [])
+
+
 def test_no_device_module_names_a_training_package():
     # Catches imports inside functions, which loading a module does not run.
     for name in device_modules():

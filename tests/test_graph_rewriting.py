@@ -11,11 +11,14 @@ from benchmarks.sessions import profile_layers
 from edge_s2i.audio.constants import MEL_BANDS
 from edge_s2i.models.generator import Generator, GeneratorConfig
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+from edge_s2i.runtime.backends import OnnxBackend
+from edge_s2i.runtime.pixels import PIXEL_BLOCKS, join_blocks, to_pixels
 from export.faster_encoder import ENCODER_STEPS, faster_encoder, narrow_quiet_margins, pool_before_activation
 from export.faster_generator import GENERATOR_STEPS, faster_generator
 from export.graph_editing import GraphEditor
 from export.onnx_graphs import ExportError, encoder_graph, generator_graph
 from export.parity import run_graph
+from export.pixel_output import check_pixel_blocks, with_pixel_blocks
 from export.weight_compression import compress_weights
 from export.whole_utterance import whole_utterances
 
@@ -152,6 +155,38 @@ def test_rewritten_graphs_can_be_compressed_again(plain, name, rewrite):
         assert float((first * second).sum()) > 0.999
     else:
         assert np.abs(first - second).mean() < 0.01
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_pixels_in_blocks_are_the_pixels_of_the_picture(plain, compress):
+    changed = with_pixel_blocks(faster_generator(plain["generator"]))
+    changed = compress_weights(changed, smallest=64) if compress else changed
+    backend = OnnxBackend(changed.SerializeToString(), 1)
+    assert backend.outputs == ("picture", PIXEL_BLOCKS)
+    for batch in (1, 3):
+        feed = generator_feed(batch)
+        picture, blocks = backend.run(feed), backend.run(feed, PIXEL_BLOCKS)
+        assert blocks.shape == (batch, 16, 16, 12)
+        assert len(np.unique(blocks)) > 20
+        assert np.array_equal(join_blocks(blocks), to_pixels(picture))
+        if not compress:
+            assert np.abs(picture - run_graph(plain["generator"], feed)).max() < 1e-4
+    check_pixel_blocks(changed, [generator_feed(2)])
+
+
+def test_pixels_that_are_not_the_pictures_stop_an_export(plain):
+    changed = with_pixel_blocks(faster_generator(plain["generator"]))
+    half = next(tensor for tensor in changed.graph.initializer if tensor.name.startswith("half_range"))
+    half.CopyFrom(onnx.numpy_helper.from_array(np.float32(120.0), half.name))
+    with pytest.raises(ExportError, match="bytes of the generator's pixel_blocks"):
+        check_pixel_blocks(changed, [generator_feed()])
+
+
+def test_pixels_are_added_once_and_to_generators_alone(plain):
+    once = with_pixel_blocks(faster_generator(plain["generator"]))
+    assert with_pixel_blocks(once) is once
+    assert with_pixel_blocks(plain["encoder"]) is plain["encoder"]
+    check_pixel_blocks(plain["generator"], [generator_feed()])  # has none, so there is nothing to compare
 
 
 def test_graphs_without_what_a_step_looks_for_come_back_as_they_are(plain):

@@ -100,18 +100,21 @@ def to_mono_16k(samples: np.ndarray, rate: int, name: str = "the audio") -> np.n
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
-def check_utterance(samples: np.ndarray, name: str = "the audio") -> np.ndarray:
-    """Trims silence off 16 kHz `samples`; AudioError if the utterance is not 0.2 to 4 s long."""
-    first, last = utterance_span(samples, name)
+def check_utterance(samples: np.ndarray, name: str = "the audio", energy: np.ndarray | None = None) -> np.ndarray:
+    """Trims silence off 16 kHz `samples`; AudioError if the utterance is not 0.2 to 4 s long.
+
+    energy: what `frame_energy` says of the samples, where that is known already.
+    """
+    first, last = utterance_span(samples, name, energy)
     return samples[first:last]
 
 
-def utterance_span(samples: np.ndarray, name: str = "the audio") -> tuple[int, int]:
+def utterance_span(samples: np.ndarray, name: str = "the audio", energy: np.ndarray | None = None) -> tuple[int, int]:
     """First sample and the one past the last of what `check_utterance` returns."""
     length = len(samples) / SAMPLE_RATE
     if length < MIN_SECONDS:
         raise AudioError(f"{name} is {length:.2f} s long; an utterance is at least {MIN_SECONDS} s")
-    first, last = loud_span(frame_energy(samples), len(samples))
+    first, last = loud_span(frame_energy(samples) if energy is None else energy, len(samples))
     length = (last - first) / SAMPLE_RATE
     if length > MAX_SECONDS:
         raise AudioError(

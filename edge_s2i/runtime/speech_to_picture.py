@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
 from edge_s2i.audio import check_utterance, log_mel, normalize_log_mel, read_audio, trim_silence
 from edge_s2i.audio.constants import MAX_SECONDS, MEL_BANDS, MIN_SECONDS, SAMPLE_RATE
-from edge_s2i.audio.level import level_db, modulation, set_peak
+from edge_s2i.audio.level import energy_db, frame_energy, modulation, set_peak
 from edge_s2i.audio.reading import AudioInput
 from edge_s2i.bundle import Bundle, Manifest, read_bundle
 from edge_s2i.errors import AudioError, BackendError, BundleError, RequestError
-from edge_s2i.runtime.backends import Backend, import_litert, import_onnxruntime
+from edge_s2i.runtime.backends import Backend, OnnxBackend, import_litert, import_onnxruntime
 from edge_s2i.runtime.concepts import ConceptIndex
 from edge_s2i.runtime.drawing import Drawing
 from edge_s2i.runtime.graph_choice import open_graphs
 from edge_s2i.runtime.latents import draw_latents
+from edge_s2i.runtime.pixels import PIXEL_BLOCKS, join_blocks, to_pixels
 
 MAX_PICTURES = 256  # of one utterance in one call
 
@@ -72,8 +74,7 @@ class SpeechToPicture:
         weights = self.style_weights(style)
         _check_request(n, seed)
         hearing = self.hear(source)
-        drawing = self.draw_heard(hearing, n=n, seed=seed, style=weights, draw_anyway=draw_anyway)
-        return replace(drawing, timings={**drawing.timings, "total": _milliseconds(begin)})
+        return self._draw(hearing, n, seed, weights, draw_anyway, begin)
 
     def draw_heard(
         self, hearing: Hearing, *, n: int = 1, seed: int = 0, style: Style = None, draw_anyway: bool = False
@@ -81,12 +82,27 @@ class SpeechToPicture:
         """Draws what was heard, as a call does; its timings lack "total"."""
         weights = self.style_weights(style)
         _check_request(n, seed)
-        arrays = np.zeros((0, self.manifest.image_size, self.manifest.image_size, 3), np.uint8)
+        return self._draw(hearing, n, seed, weights, draw_anyway, None)
+
+    def _draw(
+        self,
+        hearing: Hearing,
+        n: int,
+        seed: int,
+        weights: Mapping[str, float],
+        draw_anyway: bool,
+        begin: float | None,
+    ) -> Drawing:
+        """begin: when the call began that the timings' "total" is of; None for no total."""
         timings = dict(hearing.timings)
         if hearing.embedding is not None and (hearing.understood or draw_anyway):
             start = perf_counter()
-            arrays = self.paint(hearing.embedding, n=n, seed=seed, style=weights)
+            arrays = self._paint(hearing.embedding, n, seed, weights)
             timings["generator"] = _milliseconds(start)
+        else:
+            arrays = np.zeros((0, self.manifest.image_size, self.manifest.image_size, 3), np.uint8)
+        if begin is not None:
+            timings["total"] = _milliseconds(begin)
         return Drawing(
             understood=hearing.understood,
             confidence=hearing.confidence,
@@ -109,12 +125,13 @@ class SpeechToPicture:
         timings = {"read": _milliseconds(start)}
 
         start = perf_counter()
-        level = level_db(samples)
+        energy = frame_energy(samples)
+        level = energy_db(energy)
         if level < settings.min_level_db and len(samples) >= MIN_SECONDS * SAMPLE_RATE:
             reason = f"silence: the level is {level:.0f} dB, speech is above {settings.min_level_db:.0f} dB"
             return Hearing(None, 0.0, False, reason, timings)
         try:
-            utterance = check_utterance(samples, name)
+            utterance = check_utterance(samples, name, energy)
         except AudioError:
             beginning = trim_silence(samples)[: int(MAX_SECONDS * SAMPLE_RATE)]
             if len(beginning) < MIN_SECONDS * SAMPLE_RATE or not _is_steady(log_mel(set_peak(beginning))):
@@ -159,20 +176,24 @@ class SpeechToPicture:
             frames = min(frames, wanted)
             features = np.pad(features[:, :frames], ((0, 0), (0, wanted - frames)))
         embedding = self._encoder.run({"log_mel": features[None], "lengths": np.array([frames], np.int64)})[0]
-        if embedding.shape != (self.manifest.embedding_dim,) or not np.isfinite(embedding).all():
+        length = math.sqrt(np.dot(embedding, embedding)) if embedding.ndim == 1 else math.nan
+        if embedding.shape != (self.manifest.embedding_dim,) or not math.isfinite(length):
             raise BundleError(
                 f"the encoder gave an embedding of shape {embedding.shape} or with values that are "
                 f"not finite; the manifest says ({self.manifest.embedding_dim},)"
             )
         # Quantized graphs leave the unit sphere by a rounding error.
-        return (embedding / max(float(np.linalg.norm(embedding)), 1e-12)).astype(np.float32)
+        return embedding / np.float32(max(length, 1e-12))
 
     def paint(self, embedding: np.ndarray, *, n: int = 1, seed: int = 0, style: Style = None) -> np.ndarray:
         """Draws n pictures of a unit-length (D,) embedding, (n, H, W, 3) uint8."""
         _check_request(n, seed)
-        weights = np.array(list(self.style_weights(style).values()), np.float32)
+        return self._paint(embedding, n, seed, self.style_weights(style))
+
+    def _paint(self, embedding: np.ndarray, n: int, seed: int, weights: Mapping[str, float]) -> np.ndarray:
+        styles = np.array([list(weights.values())], np.float32).repeat(n, axis=0)
         latents = draw_latents(seed, n, self.manifest.latent_dim)
-        return self.paint_latents(np.tile(embedding, (n, 1)), latents, np.tile(weights, (n, 1)))
+        return self.paint_latents(embedding[None].repeat(n, axis=0), latents, styles)
 
     def paint_latents(self, embeddings: np.ndarray, latents: np.ndarray, styles: np.ndarray) -> np.ndarray:
         """Draws one picture of each row, (N, H, W, 3) uint8.
@@ -189,12 +210,23 @@ class SpeechToPicture:
             missing = batch - len(given["latent"])
             if missing:  # a graph of fixed batch size gets rows of zeros, whose pictures are dropped
                 given = {name: np.pad(value, ((0, missing), (0, 0))) for name, value in given.items()}
-            pictures.append(self._generator.run(given)[: batch - missing])
-        values = np.concatenate(pictures) if pictures else np.zeros((0, 3, size, size), np.float32)
-        if values.shape != (n, 3, size, size):
-            raise BundleError(f"the generator gave shape {values.shape}; the manifest says {(n, 3, size, size)}")
-        scaled = np.rint((np.clip(values, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
-        return np.ascontiguousarray(scaled.transpose(0, 2, 3, 1))
+            pictures.append(self._pixels(given, size)[: batch - missing])
+        if len(pictures) == 1:
+            return pictures[0]
+        return np.concatenate(pictures) if pictures else np.zeros((0, size, size, 3), np.uint8)
+
+    def _pixels(self, given: Mapping[str, np.ndarray], size: int) -> np.ndarray:
+        """What the generator draws of one batch, (B, size, size, 3) uint8; BundleError for another shape."""
+        rows = len(given["latent"])
+        if isinstance(self._generator, OnnxBackend) and PIXEL_BLOCKS in self._generator.outputs:
+            values = self._generator.run(given, PIXEL_BLOCKS)
+            wanted = (rows, size // 2, size // 2, 12)
+        else:
+            values = self._generator.run(given)
+            wanted = (rows, 3, size, size)
+        if values.shape != wanted:
+            raise BundleError(f"the generator gave shape {values.shape}; the manifest says {wanted}")
+        return join_blocks(values) if values.dtype == np.uint8 else to_pixels(values)
 
     def warm_up(self) -> None:
         """Draws once for nothing: the first run of a graph allocates, and somebody would wait for it."""
@@ -209,7 +241,7 @@ class SpeechToPicture:
         for name, weight in given.items():
             if name not in known:
                 raise RequestError(f"style {name!r} is unknown; this bundle has {', '.join(known)}")
-            if not np.isfinite(weight) or weight < 0:
+            if not math.isfinite(weight) or weight < 0:
                 raise RequestError(f"style {name!r} has weight {weight}; give a finite weight of 0 or more")
         total = sum(given.values())
         if total <= 0:

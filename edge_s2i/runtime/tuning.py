@@ -13,7 +13,6 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from time import perf_counter, time
 
@@ -134,7 +133,8 @@ def measure_tuning(
 
 def read_tuning(bundle: Bundle) -> Tuning | None:
     """What was kept for this bundle, on this machine with these engines; None for nothing that can be used."""
-    content = _read(cache_path()).get(_key(bundle))
+    entries = _read(cache_path())
+    content = entries.get(_key(bundle)) if entries else None  # the key takes ten times as long as looking for a cache
     if not isinstance(content, dict):
         return None
     try:
@@ -193,6 +193,8 @@ def usable_cores() -> int:
 def _key(bundle: Bundle) -> str:
     """Changes with whatever makes a choice stale: the graphs, the machine, the engines."""
     graphs = "".join(info.sha256 for name, info in sorted(bundle.manifest.files.items()) if name != "concepts.npy")
+    from importlib import metadata
+
     engines = []
     for name in ("onnxruntime", "ai-edge-litert", "tflite-runtime"):
         try:

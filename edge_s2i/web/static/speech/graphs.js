@@ -21,8 +21,8 @@ export async function openGraphs(ort, bundle, provider) {
 
   const run = async (session, feeds) => {
     const known = Object.fromEntries(Object.entries(feeds).filter(([name]) => session.inputNames.includes(name)));
-    const outputs = await session.run(known);
-    const output = outputs[session.outputNames[0]];
+    const [name] = session.outputNames; // others are of no use here: a generator may give its picture as bytes too
+    const { [name]: output } = await session.run(known, [name]);
     const data = await output.getData();
     output.dispose();
     return data;
