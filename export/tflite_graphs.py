@@ -1,6 +1,7 @@
 """Torch modules to LiteRT graphs of fixed sizes, and these in fewer bits."""
 
 import contextlib
+import copy
 import io
 import logging
 import os
@@ -28,7 +29,7 @@ def tflite_graph(
     litert-torch is not installed or cannot convert.
     """
     litert_torch = _litert_torch()
-    module = module.eval()
+    module = _packed(module)
     if channels_last_outputs:
         module = litert_torch.to_channel_last_io(module, outputs=list(channels_last_outputs))
     with _quiet(), tempfile.TemporaryDirectory() as folder:
@@ -38,6 +39,18 @@ def tflite_graph(
         except Exception as error:  # the converter's errors share no base class
             raise ExportError(f"litert-torch cannot convert the graph: {_line(error)}") from error
         return path.read_bytes()
+
+
+def _packed(module: nn.Module) -> nn.Module:
+    """A copy whose weights lie in memory as their shape says, ready to be converted.
+
+    Of weights that do not, channels last, litert-torch 0.10 makes copies that it frees at once, and takes a later one at
+    the same address, if it has the same shape, for the earlier: two layers then share one layer's weights.
+    """
+    module = copy.deepcopy(module).eval()
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = tensor.data.contiguous()
+    return module
 
 
 def weights_to_int8(graph: bytes) -> bytes:
