@@ -41,7 +41,7 @@ class Artefact:
     shape: Mapping[str, float] = field(default_factory=dict)
     parity: dict[str, str] = field(default_factory=dict)
     milliseconds: float | None = None
-    notes: list[str] = field(default_factory=list)
+    refusal: str = ""  # why it must not exist, where that was found when it was made
 
     @property
     def file(self) -> str:

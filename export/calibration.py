@@ -32,8 +32,13 @@ def measure_ranges(graph: onnx.ModelProto, feeds: Sequence[Feed], tensors: Itera
             chosen = flat if flat.size <= _VALUES else flat[random.integers(0, flat.size, _VALUES)]
             seen[name].append(np.concatenate([chosen, [flat.min(), flat.max()]]))
         del feed
-    floors = _activation_floors(graph)
-    return {name: _best_range(np.concatenate(values), floors.get(name)) for name, values in seen.items()}
+    floors, clipped = _activation_floors(graph)
+    ranges = {name: best_range(np.concatenate(values), floors.get(name)) for name, values in seen.items()}
+    for node in graph.graph.node:  # one range around an activation: what it leaves as it is, is rounded once
+        before, after = node.input[0] if node.input else "", node.output[0]
+        if node.op_type == "LeakyRelu" and before in ranges:
+            ranges |= {name: ranges[before] for name in (after, *clipped.get(after, ())) if name in ranges}
+    return ranges
 
 
 def tensorrt_cache(ranges: Mapping[str, Range]) -> str:
@@ -70,9 +75,13 @@ def _run_showing(
         yield feed, [np.asarray(feed[name]) if name in inputs else values[name] for name in tensors]
 
 
-def _best_range(values: np.ndarray, floor: float | None) -> Range:
+def best_range(values: np.ndarray, floor: float | None = None) -> Range:
+    """Ends (low <= 0 <= high) of the 8-bit range that does `values` the least square error.
+
+    floor: below which all values come out alike.
+    """
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-    if floor is not None:  # below it all values come out alike
+    if floor is not None:
         low = max(low, floor)
         values = np.maximum(values, floor)
     if high - low < 1e-9:
@@ -93,14 +102,18 @@ def _best_range(values: np.ndarray, floor: float | None) -> Range:
     return best
 
 
-def _activation_floors(graph: onnx.ModelProto) -> dict[str, float]:
-    """Tensors that only a LeakyRelu and a clip behind it see, and the value below which these make all the same."""
+def _activation_floors(graph: onnx.ModelProto) -> tuple[dict[str, float], dict[str, tuple[str, ...]]]:
+    """Tensors that only a LeakyRelu and a clip behind it see, and the value below which these make all the same.
+
+    Also what the clips give, by what the LeakyRelu gives.
+    """
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
-    floors = {}
+    floors: dict[str, float] = {}
+    clipped: dict[str, tuple[str, ...]] = {}
     for node in graph.graph.node:
         if node.op_type != "LeakyRelu" or len(readers.get(node.input[0], ())) != 1:
             continue
@@ -110,4 +123,5 @@ def _activation_floors(graph: onnx.ModelProto) -> dict[str, float]:
             slope = next((a.f for a in node.attribute if a.name == "alpha"), 0.01)
             if least is not None and least.size == 1 and float(least.reshape(())) < 0:
                 floors[node.input[0]] = float(least.reshape(())) / slope
-    return floors
+                clipped[node.output[0]] = (behind[0].output[0],)
+    return floors, clipped

@@ -45,7 +45,11 @@ def export_bundle(settings: ExportSettings) -> Bundle:
     graphs = GraphSet(material, say)
     artefacts = graphs.make()
     say("comparing with torch on every engine")
-    check(artefacts, runtimes(settings.runtimes))
+    try:
+        check(artefacts, runtimes(settings.runtimes))
+    except ExportError:  # all of them are told of at once: each took minutes to make
+        console.print(_table(artefacts))
+        raise
     measure_latency(artefacts)
     chosen, choices = choose(artefacts)
     if settings.ship == "fastest":
@@ -59,7 +63,7 @@ def export_bundle(settings: ExportSettings) -> Bundle:
     prototypes = write_prototypes(material.weights.prototypes.numpy())
     files = {item.file: item.content for item in artefacts}
     files |= graphs.extra_files | {PROTOTYPES_NAME: prototypes}
-    manifest = _manifest(material, artefacts, chosen, choices, costs, graphs.kept)
+    manifest = _manifest(material, artefacts, chosen, choices, costs, graphs.kept, graphs.wide)
     bundle = write_bundle(settings.out, manifest, files)
     console.print(_table(artefacts))
     for model, why in choices.items():
@@ -108,6 +112,7 @@ def _manifest(
     choices: dict[str, str],
     costs: dict[str, Cost],
     kept: dict[str, tuple[str, ...]],
+    wide: dict[str, int],
 ) -> Manifest:
     settings, generator, pack = material.settings, material.generator, material.pack
     calibration = material.calibration
@@ -151,6 +156,7 @@ def _manifest(
             "generator": asdict(generator.config),
             "calibration": asdict(calibration),
             **({"layers in float": {file: list(names) for file, names in kept.items()}} if kept else {}),
+            **({"16-bit activations up to px": dict(wide)} if wide else {}),
         },
     )
 

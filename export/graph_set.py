@@ -25,7 +25,14 @@ from export.faster_encoder import faster_encoder
 from export.faster_generator import faster_generator
 from export.material import Material, double, reference
 from export.onnx_graphs import ExportError, batched_graph, encoder_graph, fixed_graph, generator_graph, head_graph
-from export.onnx_quantization import nodes_before_convolution, quantize_static, tensors_to_measure, to_fp16
+from export.onnx_quantization import (
+    activations_up_to,
+    nodes_before_convolution,
+    quantize_static,
+    tensors_to_measure,
+    to_fp16,
+)
+from export.parity import Session, psnr
 from export.parts import FUSED_INPUTS, Parts
 from export.pixel_output import check_pixel_blocks, with_pixel_blocks
 from export.sensitivity import cosine_loss, mixed_precision, picture_loss, sweep
@@ -36,6 +43,8 @@ STREAM_INPUTS = ("log_mel", "state")
 MOST_POINTS_LOST = 1.0  # of accuracy, by integers
 _BUDGETS = (0.004, 0.002, 0.001, 0.0005, 0.00025)  # 1 - mean cosine; the first whose accuracy holds is taken
 _PICTURE_BUDGETS = (-36.0, -38.0, -40.0)  # dB of PSNR, negative
+_ENOUGH = 36.0  # dB of an integer synthesis, one above the gate, which takes other engines' rounding too
+_WIDE = (8, 16, 32, 64)  # px; levels up to here get 16-bit activations until that is enough
 _SWEPT = 24  # inputs that a layer's sensitivity is taken on
 
 Say = Callable[[str], None]
@@ -52,6 +61,7 @@ class GraphSet:
         self.generator = material.generator
         self.parts = Parts(material)
         self.extra_files: dict[str, bytes] = {}
+        self.wide: dict[str, int] = {}  # px up to which activations have 16 bits, by file
         self.kept: dict[str, tuple[str, ...]] = {}  # layers that mixed precision left in float, by file
 
     def make(self) -> list[Artefact]:
@@ -262,13 +272,13 @@ class GraphSet:
         return made
 
     def _check_trunk(self, made: Artefact) -> None:
-        """Accuracy of the integer trunk with the head that torch computes; ExportError where it loses too much."""
+        """Accuracy of the integer trunk with the head that torch computes; refused where it loses too much."""
         encoder = self.parts.encoder_of_trunk(LiteRtBackend(made.content, TRUNK_INPUTS, 1))
         lost = 100.0 * (self.material.accuracy_of_torch() - self.material.accuracy(encoder))
         self.say(f"trunk in integers: {lost:+.1f} points of accuracy lost")
         made.parity["accuracy"] = f"{-lost:+.1f} points"
         if lost > MOST_POINTS_LOST:
-            raise ExportError(
+            made.refusal = (
                 f"{made.file} costs {lost:.1f} points of accuracy; at most {MOST_POINTS_LOST} is allowed; "
                 "give --tuning-steps, or more of them"
             )
@@ -281,10 +291,21 @@ class GraphSet:
         graph = tflite_graphs.tflite_graph(
             module, [torch.from_numpy(self.parts.training_w()[:1])], channels_last_outputs=[0]
         )
-        content = tflite_graphs.to_int8(graph, [(w[None],) for w in self.parts.training_w()])
-        return self._artefact(
-            "synthesis", "litert", "int8", content, self.parts.synthesis_reference(channels_last=True)
-        )
+        feeds = [(w[None],) for w in self.parts.training_w()]
+        right = self.parts.synthesis_reference(channels_last=True)
+        for most in (0, *_WIDE):
+            sizes = [size for size in self.generator.config.level_sizes if size <= most]
+            wide = rf"Level_({'|'.join(map(str, sizes))})\b(?!.*Linear_)" if sizes else None
+            made = self._artefact("synthesis", "litert", "int8", tflite_graphs.to_int8(graph, feeds, wide), right)
+            backend = LiteRtBackend(made.content, SYNTHESIS_INPUTS, 1)
+            drawn = np.concatenate([backend.run(feed) for feed in right.feeds])
+            value = float(psnr(drawn, np.concatenate(list(right.outputs))).mean())
+            self.say(f"synthesis in integers, 16-bit activations up to {most} px: PSNR {value:.1f} dB")
+            if value >= _ENOUGH:
+                break
+        if most:
+            self.wide[made.file] = most
+        return made
 
     # ONNX of fixed sizes for builders of engines
 
@@ -312,8 +333,19 @@ class GraphSet:
     def _integer(self, role: str, graph: onnx.ModelProto, feeds: list[Feed], kept: Reference) -> Artefact:
         self.say(f"{role} to ONNX in integers")
         ranges = measure_ranges(graph, feeds, tensors_to_measure(graph, integer=True))
-        small = quantize_static(graph, ranges, integer=True)
-        return self._artefact(role, "onnx", "int8", small.SerializeToString(), kept)
+        for most in (0, *_WIDE):
+            wide = activations_up_to(graph, most) if most else []
+            small = quantize_static(graph, ranges, integer=True, wide=wide)
+            made = self._artefact(role, "onnx", "int8", small.SerializeToString(), kept)
+            if role == "trunk":  # which accuracy judges
+                return made
+            value = float(psnr(Session(small).outputs(kept.feeds), np.concatenate(list(kept.outputs))).mean())
+            self.say(f"{role} in integers, 16-bit activations up to {most} px: PSNR {value:.1f} dB")
+            if value >= _ENOUGH:
+                break
+        if most:
+            self.wide[f"npu/{made.file}"] = most
+        return made
 
     def _jetson(self) -> list[Artefact]:
         made = []

@@ -59,12 +59,14 @@ def quantize_static(
     only: Sequence[str] | None = None,
     integer: bool = False,
     symmetric: bool = False,
+    wide: Sequence[str] = (),
 ) -> onnx.ModelProto:
     """Returns `graph` as static int8.
 
     ranges: of `tensors_to_measure`, from `measure_ranges`. keep: nodes that stay float32. only: quantize these and no
     others. integer: all operators that can be, as an NPU runs them, instead of the heavy ones. symmetric: signed
-    activations around zero, which TensorRT asks for. Raises ExportError where the graph cannot be quantized.
+    activations around zero, which TensorRT asks for. wide: activations that get 16 bits. Raises ExportError where the
+    graph cannot be quantized.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorsData
@@ -85,7 +87,11 @@ def quantize_static(
             list(only or ()),
             list(keep),
             list(INTEGER if integer else QUANTIZED),
-            {"ActivationSymmetric": symmetric, "WeightSymmetric": True},
+            {
+                "ActivationSymmetric": symmetric,
+                "WeightSymmetric": True,
+                "TensorQuantOverrides": _overrides(graph, [name for name in wide if name in ranges]),
+            },
         )
         quantizer.quantize_model()
         quantizer.model.topological_sort()
@@ -94,6 +100,31 @@ def quantize_static(
         raise ExportError(f"the graph cannot be quantized: {str(error).strip().splitlines()[0]}") from error
     onnx.checker.check_model(model)
     return model
+
+
+def _overrides(graph: onnx.ModelProto, wide: Sequence[str]) -> dict:
+    """What gives `wide` 16 bits, and converts to and from them where an operator would be given both kinds."""
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization.execution_providers.qnn.mixed_precision_overrides_utils import (
+        MixedPrecisionTensorQuantOverridesFixer,
+    )
+    from onnxruntime.quantization.tensor_quant_overrides import TensorQuantOverridesHelper
+
+    overrides = TensorQuantOverridesHelper({name: [{"quant_type": QuantType.QUInt16}] for name in wide})
+    if wide:
+        fixer = MixedPrecisionTensorQuantOverridesFixer.create_from_model(overrides, _ready(graph), QuantType.QUInt8)
+        fixer.apply(QuantType.QUInt8, False)
+    return overrides.get_dict()
+
+
+def activations_up_to(graph: onnx.ModelProto, size: int) -> list[str]:
+    """Computed tensors (B, C, H, W) of at most `size` times `size` pixels."""
+    small = []
+    for value in _ready(graph).graph.value_info:
+        sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        if len(sizes) == 4 and 1 < sizes[2] <= size and 1 < sizes[3] <= size:
+            small.append(value.name)
+    return small
 
 
 def nodes_before_convolution(graph: onnx.ModelProto) -> list[str]:

@@ -58,10 +58,11 @@ def _judge_pictures(given: np.ndarray, right: np.ndarray, precision: str) -> Ver
 
 
 def check(artefacts: Sequence[Artefact], runtimes: Sequence[Runtime]) -> None:
-    """Runs every artefact on every runtime of its engine and notes the verdicts; ExportError for the first failure.
+    """Runs every artefact on every runtime of its engine and notes the verdicts; ExportError that names all failures.
 
     A runtime that is not there is noted as not checked, never as passed.
     """
+    failures = [item.refusal for item in artefacts if item.refusal]
     for runtime in runtimes:
         chosen = [artefact for artefact in artefacts if artefact.engine == runtime.engine]
         if not chosen:
@@ -74,9 +75,14 @@ def check(artefacts: Sequence[Artefact], runtimes: Sequence[Runtime]) -> None:
         results = runtime.run([Job(item.content, item.inputs, item.reference.feeds) for item in chosen])
         for artefact, result in zip(chosen, results, strict=True):
             if isinstance(result, str):
-                raise ExportError(f"{artefact.file} does not run on {runtime.name}: {result}")
+                artefact.parity[runtime.name] = f"refused: {result}"
+                failures.append(f"{artefact.file} does not run on {runtime.name}: {result}")
+                continue
             verdict = judge(result, artefact.reference, artefact.precision)
             artefact.parity[runtime.name] = verdict.text
             if not verdict.passed:
+                artefact.parity[runtime.name] = f"refused: {verdict.text}"
                 what = f"{verdict.text} is more than {artefact.precision} may lose"
-                raise ExportError(f"{artefact.file} fails on {runtime.name}: {what}")
+                failures.append(f"{artefact.file} fails on {runtime.name}: {what}")
+    if failures:
+        raise ExportError("; ".join(failures))

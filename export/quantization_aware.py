@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from export.device_modules import EncoderHead, Synthesis, TrunkWindow
+from export.equalization import equalized, keep_sums
 from export.onnx_graphs import ExportError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def integer_trunk(graphs: "GraphSet") -> TrunkWindow:
         raise ExportError("this encoder has no trunk to cut off")
     module = TrunkWindow(trunk).eval()
     if not graphs.settings.tuning_steps:
-        return module
+        return cast(TrunkWindow, keep_sums(module))
     known = getattr(graphs, "tuned_trunk", None)
     if known is None:
         material = graphs.material
@@ -57,9 +58,9 @@ def integer_trunk(graphs: "GraphSet") -> TrunkWindow:
 
 def integer_synthesis(graphs: "GraphSet") -> Synthesis:
     """The synthesis that integers are made of, fine-tuned where the settings give steps for it."""
-    module = Synthesis(graphs.generator).eval()
+    module = equalized(Synthesis(graphs.generator), torch.from_numpy(graphs.parts.training_w()))
     if not graphs.settings.tuning_steps:
-        return module
+        return cast(Synthesis, keep_sums(module))
     known = getattr(graphs, "tuned_synthesis", None)
     if known is None:
         material = graphs.material

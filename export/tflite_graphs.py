@@ -1,19 +1,22 @@
 """Torch modules to LiteRT graphs of fixed sizes, and these in fewer bits."""
 
 import contextlib
+import copy
 import io
 import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from export.calibration import Range
 from export.onnx_graphs import ExportError
+from export.tflite_ranges import measure
 from export.tflite_rewrite import integer_activations
 
 Feed = Mapping[str, np.ndarray]
@@ -28,7 +31,7 @@ def tflite_graph(
     litert-torch is not installed or cannot convert.
     """
     litert_torch = _litert_torch()
-    module = module.eval()
+    module = _packed(module)
     if channels_last_outputs:
         module = litert_torch.to_channel_last_io(module, outputs=list(channels_last_outputs))
     with _quiet(), tempfile.TemporaryDirectory() as folder:
@@ -38,6 +41,18 @@ def tflite_graph(
         except Exception as error:  # the converter's errors share no base class
             raise ExportError(f"litert-torch cannot convert the graph: {_line(error)}") from error
         return path.read_bytes()
+
+
+def _packed(module: nn.Module) -> nn.Module:
+    """A copy whose weights lie in memory as their shape says, ready to be converted.
+
+    Of weights that do not, channels last, litert-torch 0.10 makes copies that it frees at once, and takes a later one
+    at the same address, if it has the same shape, for the earlier: two layers then share one layer's weights.
+    """
+    module = copy.deepcopy(module).eval()
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = tensor.data.contiguous()
+    return module
 
 
 def weights_to_int8(graph: bytes) -> bytes:
@@ -65,18 +80,25 @@ def weights_to_fp16(graph: bytes) -> bytes:
     return _quantized(graph, manager.get_quantization_recipe())
 
 
-def to_int8(graph: bytes, feeds: Iterable[Sequence[np.ndarray]], activations: int = 8) -> bytes:
-    """All in integers, inputs and outputs too: int8 weights and `activations`-bit activations, calibrated on `feeds`.
+def to_int8(graph: bytes, feeds: Sequence[Sequence[np.ndarray]], wide: str | None = None) -> bytes:
+    """All in integers, inputs and outputs too: int8 weights and 8-bit activations, calibrated on `feeds`.
 
-    feeds: inputs in the graph's order, one after another; 8 bits, or 16 where 8 lose too much.
+    feeds: inputs in the graph's order, one after another. wide: regular expression of the names of tensors whose
+    operators have 16-bit activations, where 8 lose too much.
     """
-    from ai_edge_quantizer import recipe
+    from ai_edge_quantizer import qtyping, recipe_manager
 
-    data = [{f"args_{place}": value for place, value in enumerate(feed)} for feed in feeds]
-    if not data:
+    if not feeds:
         raise ExportError("static int8 needs real inputs to calibrate on; there are none")
-    chosen = recipe.static_wi8_ai8() if activations == 8 else recipe.static_wi8_ai16()
-    return integer_activations(_quantized(graph, chosen, data))
+    manager = recipe_manager.RecipeManager()
+    for regex, bits in ((".*", 8), *(((wide, 16),) if wide else ())):
+        manager.add_static_config(
+            regex=regex,
+            operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+            activation_num_bits=bits,
+            weight_num_bits=8,
+        )
+    return integer_activations(_quantized(graph, manager.get_quantization_recipe(), measure(graph, feeds)))
 
 
 def operators(graph: bytes) -> list[str]:
@@ -89,14 +111,17 @@ def operators(graph: bytes) -> list[str]:
     return [operator["op_name"] for operator in interpreter._get_ops_details() if operator["op_name"] != "DELEGATE"]
 
 
-def _quantized(graph: bytes, recipe: list, data: list[dict[str, np.ndarray]] | None = None) -> bytes:
+def _quantized(graph: bytes, recipe: list, ranges: Mapping[str, Range] | None = None) -> bytes:
     from ai_edge_quantizer import quantizer as ai_edge
 
+    limits = {
+        name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
+        for name, (low, high) in (ranges or {}).items()
+    }
     with _quiet():
         quantizer = ai_edge.Quantizer(graph, recipe)
         try:
-            ranges = quantizer.calibrate({"serving_default": data}, num_threads=1) if data is not None else None
-            result = quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+            result = quantizer.quantize(limits or None, enable_progress_bar=False, enable_progress_report=False)
         except Exception as error:
             raise ExportError(f"ai-edge-quantizer cannot quantize the graph: {_line(error)}") from error
     return bytes(result.quantized_model)

@@ -2,12 +2,17 @@
 
 ai-edge-quantizer leaves LEAKY_RELU and RELU_N1_TO_1 in float between a DEQUANTIZE and a QUANTIZE, although TFLite, and
 every NPU, does them in int8. The three are one operator between the same two integer tensors: a LEAKY_RELU, or for the
-other a QUANTIZE, whose range ends where the clip's does.
+other a QUANTIZE, whose range ends where the clip's does. A MAXIMUM behind a LEAKY_RELU whose given range ends where it
+begins to clip has nothing left to do, and is taken out.
 """
 
 from typing import Any
 
+import numpy as np
+
+_MAXIMUM = 55
 _DEQUANTIZE, _RELU_N1_TO_1, _LEAKY_RELU, _QUANTIZE = 6, 20, 98, 114  # of TFLite's BuiltinOperator
+_INT8 = 9  # of TFLite's TensorType
 _INT8_VERSION = 2  # of LEAKY_RELU
 
 
@@ -22,6 +27,7 @@ def integer_activations(graph: bytes) -> bytes:
             code.version = max(code.version, _INT8_VERSION)
     for subgraph in model.subgraphs:
         _merge(subgraph, kinds)
+        _drop_clips(model, subgraph, kinds)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
@@ -56,3 +62,47 @@ def _merge(subgraph: Any, kinds: list[int]) -> None:
     subgraph.operators = [
         operator for operator in subgraph.operators if not any(operator is other for other in dropped)
     ]
+
+
+def _drop_clips(model: Any, subgraph: Any, kinds: list[int]) -> None:
+    makers = {int(output): operator for operator in subgraph.operators for output in operator.outputs}
+    given = {int(tensor) for tensor in subgraph.outputs}
+    dropped = []
+    for clip in subgraph.operators:
+        if kinds[clip.opcodeIndex] != _MAXIMUM or int(clip.outputs[0]) in given:
+            continue
+        leaky = next((makers[int(name)] for name in clip.inputs if int(name) in makers), None)
+        if leaky is None or kinds[leaky.opcodeIndex] != _LEAKY_RELU:
+            continue
+        value, after = int(leaky.outputs[0]), int(clip.outputs[0])
+        least = _constant(model, subgraph, next(int(name) for name in clip.inputs if int(name) != value))
+        scale, zero = _grid(subgraph.tensors[int(leaky.inputs[0])])
+        if least is None or scale == 0.0 or _grid(subgraph.tensors[value]) != _grid(subgraph.tensors[after]):
+            continue
+        lowest = leaky.builtinOptions.alpha * scale * (-128 - zero)
+        if lowest < least - scale / 2:
+            continue
+        for operator in subgraph.operators:
+            operator.inputs = [value if int(name) == after else name for name in operator.inputs]
+        dropped.append(clip)
+    subgraph.operators = [
+        operator for operator in subgraph.operators if not any(operator is other for other in dropped)
+    ]
+
+
+def _grid(tensor: Any) -> tuple[float, int]:
+    """Scale and zero point of an int8 tensor of one scale; zeros for any other."""
+    grid = tensor.quantization
+    if tensor.type != _INT8 or grid is None or grid.scale is None or len(grid.scale) != 1:
+        return 0.0, 0
+    return float(grid.scale[0]), int(grid.zeroPoint[0])
+
+
+def _constant(model: Any, subgraph: Any, index: int) -> float | None:
+    """The one number that an int8 constant holds; None for anything else."""
+    tensor = subgraph.tensors[index]
+    data = model.buffers[tensor.buffer].data
+    scale, zero = _grid(tensor)
+    if scale == 0.0 or data is None or len(data) != 1:
+        return None
+    return scale * (int(np.asarray(data, np.uint8).view(np.int8)[0]) - zero)

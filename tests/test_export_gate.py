@@ -60,6 +60,15 @@ def test_a_wrong_graph_is_refused():
         check([made], [Here("onnxruntime", "onnx")])
 
 
+def test_all_that_fails_is_named_at_once():
+    wrong, refused, right = artefact(), artefact(precision="int8", refusal="it costs 3.0 points"), artefact()
+    wrong.reference = shifted(wrong.reference, 3e-4)
+    with pytest.raises(ExportError, match=r"it costs 3.0 points; encoder.fp32.onnx fails on onnxruntime"):
+        check([wrong, refused, right], [Here("onnxruntime", "onnx")])
+    assert wrong.parity["onnxruntime"] == "refused: 3.0e-04"
+    assert right.parity["onnxruntime"] == "0.0e+00"
+
+
 @pytest.mark.parametrize("content", [b"", b"no graph", tiny.encoder_onnx()[:500]])
 def test_a_graph_that_does_not_load_is_refused(content):
     with pytest.raises(ExportError, match="does not run on onnxruntime"):

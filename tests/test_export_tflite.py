@@ -55,6 +55,15 @@ def test_float_graph_is_torch_with_colours_last(net, graph):
     assert np.abs(_run(graph, feed) - right).max() < 1e-5
 
 
+def test_layers_of_one_shape_keep_their_own_weights_where_these_lie_channels_last():
+    torch.manual_seed(0)
+    layers = nn.Sequential(*(nn.Conv2d(8, 8, (1, 3)) for _ in range(4))).to(memory_format=torch.channels_last).eval()
+    graph = tflite_graphs.tflite_graph(layers, [torch.zeros(1, 8, 4, 16)])
+    feed = np.random.default_rng(0).standard_normal((1, 8, 4, 16)).astype(np.float32)
+    assert np.abs(_run(graph, feed) - layers(torch.from_numpy(feed)).detach().numpy()).max() < 1e-5
+    assert not layers[0].weight.is_contiguous()  # what was given is left as it was
+
+
 @pytest.mark.parametrize("reduce", [tflite_graphs.weights_to_int8, tflite_graphs.weights_to_fp16])
 def test_smaller_weights_are_close(graph, reduce):
     feed = _feeds(1)[0]
