@@ -1,5 +1,6 @@
 """When the page takes a GPU and when it leaves it, by its own modules in Node, on computers made up here."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import edge_s2i.web
+from edge_s2i.bundle import read_bundle
 
 STATIC = Path(edge_s2i.web.__file__).parent / "static"
 PROGRAM = Path(__file__).parent / "web_page" / "gpu_modules.mjs"
@@ -170,6 +172,40 @@ def test_the_facts_say_who_computes_and_why():
     assert dict(ask("facts", computing={"threads": 1, "onGpu": [], "verdict": None}))["GPU"].startswith("none")
     assert dict(ask("facts", computing=None))["GPU"] == "not known yet"
     assert "talker.local:8321" in dict(ask("facts", computing="device"))["Hears and draws"]
+
+
+def test_a_split_into_more_than_a_shader_writes_is_left_to_the_cpu_with_what_leads_to_it():
+    onnx = pytest.importorskip("onnx")
+
+    def graph(parts: int) -> bytes:
+        # name "n0" to "n3": two in a row lead to the split, one elsewhere
+        outputs = [f"o{index}" for index in range(parts)]
+        nodes = [
+            onnx.helper.make_node("Gemm", ["x", "w"], ["a"], name="n0"),
+            onnx.helper.make_node("Relu", ["a"], ["b"], name="n1"),
+            onnx.helper.make_node("Split", ["b", "sizes"], outputs, name="n2", axis=1),
+            onnx.helper.make_node("Conv", ["y", "o0"], ["z"], name="n3"),
+        ]
+        return onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [], [])).SerializeToString()
+
+    def nodes(content: bytes):
+        return ask("nodes", file=base64.b64encode(content).decode())
+
+    assert nodes(graph(8)) == ["n0", "n1", "n2"]
+    assert nodes(graph(7)) == []
+    assert nodes(graph(8)[:-9]) == "the graph ends too early"
+    assert nodes(b"\x0f") == "the graph is not ONNX"
+    bundle = read_bundle()
+    for name in ("encoder", "generator"):
+        content = bundle.files[f"{name}.onnx"]
+        wide = [
+            node.name
+            for node in onnx.load_model_from_string(content).graph.node
+            if node.op_type == "Split" and len(node.output) > 7
+        ]
+        found = nodes(content)
+        assert set(wide) <= set(found)
+        assert bool(wide) == bool(found)
 
 
 def test_the_gpus_files_are_kept_for_the_time_without_a_server():

@@ -120,6 +120,15 @@ const answers = {
     return computing === 'device' ? deviceFacts({ host: 'talker.local:8321' }) : computingFacts(computing);
   },
 
+  async nodes({ file }) {
+    const { nodesForCpu } = await page('speech/graph-nodes.js');
+    try {
+      return nodesForCpu(Uint8Array.from(Buffer.from(file, 'base64')));
+    } catch (error) {
+      return error.message;
+    }
+  },
+
   /** Files that the page keeps for offline use: `here` are kept already, the server has `there`. */
   async keep({ paths, here, there }) {
     const { keepOffline } = await page('app/offline.js');

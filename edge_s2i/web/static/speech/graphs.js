@@ -1,5 +1,7 @@
 // The bundle's two graphs on ONNX Runtime Web, on the CPU's SIMD and threads or on a GPU; `gpu-choice.js` says on which.
 
+import { nodesForCpu } from './graph-nodes.js';
+
 export const GRAPHS = Object.freeze(['encoder', 'generator']);
 
 const MOST_THREADS = 4; // more gain nothing on graphs this small
@@ -15,7 +17,7 @@ export function threadCount(isolated, cores) {
  * Returns { encoder, generator }, those that were asked for: async functions of what SpeechToPicture gives them.
  */
 export async function openGraphs(ort, bundle, provider, names = GRAPHS) {
-  const options = { executionProviders: [provider], graphOptimizationLevel: 'all', logSeverityLevel: 3 };
+  const on = (name) => (provider === 'webgpu' ? { name: provider, forceCpuNodeNames: nodesForCpu(bundle[name]) } : provider);
   const { embedding_dim: width, latent_dim: latentWidth, styles } = bundle.manifest;
 
   const run = async (session, given) => {
@@ -39,6 +41,7 @@ export async function openGraphs(ort, bundle, provider, names = GRAPHS) {
   };
   const graphs = {};
   for (const name of names) {
+    const options = { executionProviders: [on(name)], graphOptimizationLevel: 'all', logSeverityLevel: 3 };
     const session = await ort.InferenceSession.create(bundle[name], options);
     graphs[name] = (input) => run(session, feeds[name](input));
   }
