@@ -17,7 +17,10 @@ export function threadCount(isolated, cores) {
  * Returns { encoder, generator }, those that were asked for: async functions of what SpeechToPicture gives them.
  */
 export async function openGraphs(ort, bundle, provider, names = GRAPHS) {
-  const on = (name) => (provider === 'webgpu' ? { name: provider, forceCpuNodeNames: nodesForCpu(bundle[name]) } : provider);
+  const on = (name) => {
+    const left = provider === 'webgpu' ? nodesForCpu(bundle[name]) : [];
+    return left.length > 0 ? { name: provider, forceCpuNodeNames: left } : provider; // which may not be an empty list
+  };
   const { embedding_dim: width, latent_dim: latentWidth, styles } = bundle.manifest;
 
   const run = async (session, given) => {
