@@ -135,7 +135,7 @@ class Visitor:
             if value := self.ask(script):
                 return value
             time.sleep(0.1)
-        raise AssertionError(f"{what} did not come in {patience:g} s; {self.ask('document.body.innerText')}")
+        raise AssertionError(f"{what} did not come in {patience:g} s; {self.ask('document.body?.innerText')}")
 
     def wait_until_ready(self, mode: str) -> None:
         root = "document.documentElement.dataset"

@@ -22,30 +22,34 @@ FLAGS = (
 PATIENCE = 400.0  # seconds: SwiftShader shades every pixel on a CPU, which others may be using
 TRIES = 6
 COMPUTING = "edgeS2i.events.find(({ type, left }) => type === 'computing' && !left)"
-# The page leaves a GPU in software alone, so this tries it by the same modules: it only says that the adapter is none.
+# The page leaves a GPU in software alone, so this tries it by the same modules. Nothing is timed: it is slow.
 TRIAL = """
 globalThis.answer = null;
 (async () => {
   const page = (name) => import(`/speech/${name}.js`);
   const { findAdapter } = await page('adapter');
-  const { chooseGpu } = await page('gpu-choice');
+  const { tryGraph } = await page('gpu-trial');
   const { GpuGraphs } = await page('gpu-graphs');
   const { openGraphs } = await page('graphs');
   const { encoderExamples, generatorExamples } = await page('examples');
   const { readBundle } = await page('bundle');
-  const patience = { open: PATIENCE, start: PATIENCE, run: PATIENCE };
   const adapter = await findAdapter(navigator, WebAssembly);
+  if (!adapter) return { missing: true };
   const ort = await import('/vendor/ort.wasm.min.mjs');
   ort.env.wasm.numThreads = 1;
   const bundle = await readBundle(async (name) => (await fetch(`/bundle/${name}`)).arrayBuffer());
-  const { verdict } = await chooseGpu({
-    adapter: { ...adapter, software: false }, about: '', kept: null, load: async () => {},
-    open: () => new GpuGraphs(new Worker('/app/gpu-worker.js', { type: 'module' }), bundle, patience),
-    cpu: await openGraphs(ort, bundle, 'wasm'),
-    examples: { generator: generatorExamples(bundle).slice(0, 1), encoder: encoderExamples().slice(0, 1) },
-    inTurn: (work) => work(), clock: performance, now: 0,
-  });
-  return { adapter, verdict };
+  const cpu = await openGraphs(ort, bundle, 'wasm');
+  const worker = new Worker('/app/gpu-worker.js', { type: 'module' });
+  const gpu = new GpuGraphs(worker, bundle, { open: PATIENCE, start: PATIENCE });
+  const examples = { generator: generatorExamples(bundle)[0], encoder: encoderExamples()[1] };
+  const found = { adapter };
+  for (const [name, example] of Object.entries(examples)) {
+    await gpu.open(name);
+    const start = (feeds) => gpu.start(name, feeds);
+    const trial = { cpu: cpu[name], start, examples: [example], inTurn: (work) => work() };
+    found[name] = await tryGraph(name, { ...trial, measured: false });
+  }
+  return found;
 })().then((result) => { answer = result; }, (error) => { answer = { error: String(error) }; });
 """.replace("PATIENCE", f"{1000 * PATIENCE:.0f}")
 
@@ -128,20 +132,18 @@ def test_the_gpu_draws_what_python_draws_and_the_cpu_does_when_it_is_lost(tiny_b
         assert "left for the CPU" in visitor.text("about-list")
 
 
-def test_swiftshader_draws_the_shipped_pictures_but_is_refused(tmp_path):
+def test_swiftshader_draws_the_shipped_pictures_and_hears_something_else(tmp_path):
     microphone = microphone_file(tmp_path / "microphone.wav", np.zeros(16_000, np.float32))
     with counted() as (link, _), browser(microphone, tmp_path / "profile", arguments=FLAGS) as visitor:
         visitor.driver.get(f"{link}icons/icon.svg")  # of the same origin, and does nothing itself
-        visitor.driver.execute_script("if (!navigator.gpu) globalThis.answer = { missing: true }; else {" + TRIAL + "}")
+        visitor.driver.execute_script(TRIAL)
         answer = visitor.wait("globalThis.answer", "a verdict", PATIENCE)
         if answer.get("missing"):
-            pytest.skip("this Chromium has no WebGPU")
+            pytest.skip("this Chromium has no WebGPU adapter")
+        print(answer)
         assert "error" not in answer, answer["error"]
         assert answer["adapter"]["software"]
-        verdict = answer["verdict"]
-        print(verdict)
-        assert verdict["reason"] == ""
-        assert verdict["generator"]["likeness"] >= 40.0
-        assert verdict["generator"]["gpu"] > verdict["generator"]["cpu"]
-        assert not verdict["generator"]["chosen"]
-        assert not verdict["encoder"]["chosen"]
+        assert answer["generator"]["chosen"]
+        assert answer["generator"]["likeness"] >= 40.0
+        # Should it hear rightly one day, only its time will be against it.
+        assert answer["encoder"]["chosen"] == ((answer["encoder"]["likeness"] or 0.0) >= 0.9999)

@@ -8,7 +8,8 @@ const REFUSED_FOR = 7 * 24 * 3600 * 1000; // ms after which a refusal is tried a
 /**
  * Tries the GPU, or takes up what was found before on the same adapter, with the same browser and files.
  * adapter: { name, software } of `findAdapter`; about: what else decides, as text; kept: the verdict of an earlier
- * start, or null; load: async, makes the GPU's files be there; open: makes a GpuGraphs; cpu: { encoder, generator }; examples: feeds of each; inTurn, clock: of `tryGraph`; now: ms since 1970.
+ * start, or null; load: async, makes the GPU's files be there; open: makes a GpuGraphs; cpu: { encoder, generator };
+ * examples: feeds of each; inTurn, clock: of `tryGraph`; now: ms since 1970.
  * Resolves to { verdict, gpu }: gpu is null where none is taken, and verdict is
  * { key, adapter, at, encoder, generator, reason }, where each graph has what `tryGraph` says, or null, and the reason
  * is why nothing was tried; key is null for what another start should not rely on.
@@ -16,11 +17,9 @@ const REFUSED_FOR = 7 * 24 * 3600 * 1000; // ms after which a refusal is tried a
 export async function chooseGpu({ adapter, about, kept, load, open, cpu, examples, inTurn, clock, now }) {
   const key = `${adapter.name} | ${about}`;
   const known = kept?.key === key ? kept : null;
-  const wanted = Object.keys(examples).filter((name) => known === null || known[name]?.chosen);
-  if (known && (wanted.length > 0 || now - known.at < REFUSED_FOR)) {
-    if (wanted.length === 0) return { verdict: known, gpu: null };
-    return takeUp(known, wanted, { load, open, cpu, examples, inTurn, clock });
-  }
+  const proved = Object.keys(examples).filter((name) => known?.[name]?.chosen);
+  if (proved.length > 0) return takeUp(known, proved, { load, open, cpu, examples, inTurn, clock });
+  if (known && now - known.at < REFUSED_FOR) return { verdict: known, gpu: null };
   const verdict = { key, adapter: adapter.name, at: now, encoder: null, generator: null, reason: '' };
   if (adapter.software) return { verdict: { ...verdict, reason: 'it is the CPU in disguise' }, gpu: null };
   return prove(verdict, { load, open, cpu, examples, inTurn, clock });
