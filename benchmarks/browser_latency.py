@@ -34,16 +34,16 @@ const open = async () => {
   ort.env.wasm.numThreads = threads;
   const start = performance.now();
   const bundle = await readBundle(async (name) => (await fetch(`/bundle/${name}`)).arrayBuffer());
-  const { runEncoder, runGenerator } = await openGraphs(ort, bundle, 'wasm');
+  const { encoder, generator } = await openGraphs(ort, bundle, 'wasm');
   const load = performance.now() - start;
   const { manifest } = bundle;
   const values = drawLatents(1, 64, frames);
   const style = Float32Array.from(manifest.styles, (_, index) => Number(index === 0));
   const run = async () => {
     const begin = performance.now();
-    const embedding = await runEncoder({ log_mel: values.slice(), bands: 64, frames });
+    const embedding = await encoder({ log_mel: values.slice(), bands: 64, frames });
     const middle = performance.now();
-    await runGenerator({ embedding, latent: drawLatents(0, 1, manifest.latent_dim), style, rows: 1 });
+    await generator({ embedding, latent: drawLatents(0, 1, manifest.latent_dim), style, rows: 1 });
     return [middle - begin, performance.now() - middle];
   };
   return { load, run };

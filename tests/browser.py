@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,38 @@ def served(*arguments: str, environment: dict[str, str] | None = None) -> Iterat
 
 
 @contextmanager
+def counted(bundle: Path | None = None) -> Iterator[tuple[str, list[str]]]:
+    """The page's server in a thread of this process: its link, and the path of every request that came."""
+    from edge_s2i.web.application import make_application
+    from edge_s2i.web.serving import make_server, open_socket
+    from edge_s2i.web.settings import WebSettings
+    from edge_s2i.web.studio import open_studio
+
+    settings = WebSettings(port=0)
+    application = make_application(open_studio(bundle, threads=1), settings)
+    paths: list[str] = []
+
+    async def counting(scope, receive, send) -> None:
+        paths.append(scope["path"])
+        await application(scope, receive, send)
+
+    links: list[str] = []
+    ready = threading.Event()
+    with open_socket(settings) as listener:
+        server = make_server(
+            counting, settings, listener.getsockname()[1], lambda found: (links.extend(found), ready.set())
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        assert ready.wait(PATIENCE)
+        try:
+            yield links[0], paths
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
+
+
+@contextmanager
 def browser(microphone: Path, profile: Path, *, allowed: bool = True, arguments: tuple[str, ...] = ()) -> Iterator:
     """A headless Chromium of its own profile."""
     from selenium import webdriver
@@ -95,14 +128,14 @@ class Visitor:
     def ask(self, script: str, *arguments):
         return self.driver.execute_script(f"return ({script})", *arguments)
 
-    def wait(self, script: str, what: str):
+    def wait(self, script: str, what: str, patience: float = PATIENCE):
         """Waits until an expression of JavaScript is true."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while time.monotonic() < end:
             if value := self.ask(script):
                 return value
             time.sleep(0.1)
-        raise AssertionError(f"{what} did not come in {PATIENCE:g} s; {self.ask('document.body.innerText')}")
+        raise AssertionError(f"{what} did not come in {patience:g} s; {self.ask('document.body?.innerText')}")
 
     def wait_until_ready(self, mode: str) -> None:
         root = "document.documentElement.dataset"

@@ -59,7 +59,9 @@ def test_every_file_of_the_page_is_served_with_its_type(studio):
     assert listing["offline"] is True
     assert listing["detector"] in listing["files"]
     types = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".css": "text/css"}
-    for path in listing["files"]:
+    assert len(listing["gpu"]) == 3
+    assert not set(listing["gpu"]) & set(listing["files"])  # which every browser keeps for offline use
+    for path in [*listing["files"], *listing["gpu"]]:
         answer = client.get(path, headers={"Accept-Encoding": "br"})
         assert answer.status_code == 200, path
         kind = types.get(Path(path).suffix)
@@ -74,13 +76,28 @@ def test_every_file_of_the_page_is_served_with_its_type(studio):
 
 def test_modules_import_only_what_is_served(studio):
     client = client_of(studio)
-    files = set(client.get("/assets.json").json()["files"])
+    listing = client.get("/assets.json").json()
+    files = {*listing["files"], *listing["gpu"]}
     for path in (name for name in files if name.endswith(".js")):
         for imported in re.findall(r"(?:from|import|new URL\()\s*['\"](\.[^'\"$]+)['\"]", client.get(path).text):
-            if "jspi" in imported:  # optional: imported only where the listing says that it is there
-                continue
             target = (Path("/web") / Path(path[1:]).parent / imported).resolve()
             assert "/" + str(target.relative_to("/web")) in files, f"{path} imports {imported}"
+
+
+def test_a_new_version_has_a_new_service_worker(studio, monkeypatch):
+    """Which is how a browser that was here before learns of files that it has not kept."""
+    from edge_s2i.web import application
+
+    workers = []
+    for addition in ("", "// changed"):
+        assets = application.read_assets()
+        assets["/app/words.js"] = assets["/app/words.js"].followed_by(addition)
+        monkeypatch.setattr(application, "read_assets", lambda assets=assets: dict(assets))
+        client = client_of(studio)
+        workers.append(client.get("/service-worker.js").text)
+        assert client.get("/assets.json").json()["version"] in workers[-1]
+        monkeypatch.undo()
+    assert workers[0] != workers[1]
 
 
 def test_bundle_files_are_the_loaded_ones(studio):

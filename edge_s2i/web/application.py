@@ -23,7 +23,13 @@ from edge_s2i.web.settings import WebSettings
 from edge_s2i.web.studio import Studio
 
 SPEECH_PATH = "/speech"
-GPU_RUNTIME = "/vendor/ort-wasm-simd-threaded.jspi.wasm"
+# ONNX Runtime Web's build with WebGPU: 2.7 MB that only a page beside a GPU asks for.
+GPU_RUNTIME = (
+    "/vendor/ort.jspi.min.mjs",
+    "/vendor/ort-wasm-simd-threaded.jspi.mjs",
+    "/vendor/ort-wasm-simd-threaded.jspi.wasm",
+)
+SERVICE_WORKER = "/service-worker.js"
 
 log = logging.getLogger("edge_s2i.web")
 
@@ -55,14 +61,17 @@ def page_application(
     converse: makes the other side of a WebSocket; bundle: what the page computes with by itself, may be empty.
     """
     assets = {**read_assets(), **bundle, **(detector_assets() if bundle else {})}
+    version = version_of(assets)
+    # A browser takes up a service worker whose bytes are new, and with it the files that a new version brings.
+    assets[SERVICE_WORKER] = assets[SERVICE_WORKER].followed_by(f"// {version}\n")
     listing = {
-        "version": version_of(assets),
+        "version": version,
         "offline": bool(bundle),
-        "gpu": GPU_RUNTIME in assets,
+        "gpu": list(GPU_RUNTIME),  # kept for offline use by the page that has a use for them
         "detector": DETECTOR if DETECTOR in assets else None,
         "seed": settings.seed,
         "style": settings.style,
-        "files": sorted(assets),
+        "files": sorted(assets.keys() - set(GPU_RUNTIME)),
     }
     present: set[Talk] = set()
 

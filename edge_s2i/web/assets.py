@@ -41,6 +41,10 @@ class Asset:
     encoding: str | None  # "br" where the content is compressed
     etag: str
 
+    def followed_by(self, text: str) -> Asset:
+        """The same file with one more line at its end; not for compressed ones."""
+        return _asset(self.content + text.encode(), self.type, self.encoding)
+
 
 def read_assets(folder: Path = STATIC_FOLDER) -> dict[str, Asset]:
     """The page's files by path, "/app/main.js" for one; RequestError where the installation lacks them."""

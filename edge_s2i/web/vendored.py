@@ -2,7 +2,6 @@
 
     python -m edge_s2i.web.vendored          # checks the files that are there
     python -m edge_s2i.web.vendored --fetch  # takes them from the npm package again, checks and compresses them
-    python -m edge_s2i.web.vendored --fetch --webgpu  # and the optional ones, the runtime with WebGPU
 
 The files are stored in static/vendor, the large ones compressed with Brotli as they travel, so that the page works
 from a bare checkout and from the wheel, and nothing is fetched when it runs. `vendor.json` beside them is the lock.
@@ -37,7 +36,6 @@ class VendoredFile:
     sha256: str  # of the file in the npm package
     stored: str  # file name in static/vendor; ends in .br where it is compressed
     stored_sha256: str
-    optional: bool = False  # may be missing: the page then does without
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,6 @@ def check(folder: Path = VENDOR_FOLDER) -> list[str]:
     wrong = []
     for item in read_lock(folder).files:
         path = folder / item.stored
-        if item.optional and not path.exists():
-            continue
         if not path.exists():
             wrong.append(f"{path} is missing")
         elif _sha256(path.read_bytes()) != item.stored_sha256:
@@ -75,10 +71,9 @@ def check(folder: Path = VENDOR_FOLDER) -> list[str]:
     return wrong
 
 
-def fetch(folder: Path = VENDOR_FOLDER, optional: bool = False) -> None:
+def fetch(folder: Path = VENDOR_FOLDER) -> None:
     """Takes the files from the npm package that the lock names and stores them; needs npm and the brotli package.
 
-    optional: the optional files too.
     Raises OutputError where npm fails or gives other bytes than the lock says.
     """
     import brotli
@@ -94,8 +89,6 @@ def fetch(folder: Path = VENDOR_FOLDER, optional: bool = False) -> None:
     with tarfile.open(fileobj=io.BytesIO(package)) as archive:
         for item in lock.files:
             member = archive.extractfile(f"package/dist/{item.name}")
-            if item.optional and not optional:
-                continue
             content = b"" if member is None else member.read()
             if _sha256(content) != item.sha256:
                 raise OutputError(f"{item.name} in the npm package is not the file that {LOCK_NAME} names")
@@ -103,11 +96,8 @@ def fetch(folder: Path = VENDOR_FOLDER, optional: bool = False) -> None:
             contents[item.stored] = stored
     stored_files = []
     for item in lock.files:
-        digest = item.stored_sha256
-        if item.stored in contents:
-            _write(folder / item.stored, contents[item.stored])
-            digest = _sha256(contents[item.stored])
-        stored_files.append({**asdict(item), "stored_sha256": digest})
+        _write(folder / item.stored, contents[item.stored])
+        stored_files.append({**asdict(item), "stored_sha256": _sha256(contents[item.stored])})
     written: dict[str, Any] = {
         "package": lock.package,
         "version": lock.version,
@@ -145,19 +135,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Checks or fetches the files; 0, or 2 and one line a fault."""
     parser = argparse.ArgumentParser(prog="python -m edge_s2i.web.vendored", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--fetch", action="store_true", help="take the files from npm again")
-    parser.add_argument("--webgpu", action="store_true", help="with --fetch: the runtime with WebGPU too")
     try:
         chosen = parser.parse_args(arguments)
         if chosen.fetch:
-            fetch(optional=chosen.webgpu)
+            fetch()
         if wrong := check():
             raise RequestError("; ".join(wrong))
     except EdgeS2IError as error:
         print(f"edge-s2i: {error}", file=sys.stderr)
         return 2
     lock = read_lock()
-    present = [item.stored for item in lock.files if (VENDOR_FOLDER / item.stored).exists()]
-    print(f"{lock.package} {lock.version}: {', '.join(present)}: hashes right")
+    print(f"{lock.package} {lock.version}: {', '.join(item.stored for item in lock.files)}: hashes right")
     return 0
 
 

@@ -37,8 +37,7 @@ async function speechToPicture(bundleFolder) {
     const content = readFileSync(path.join(bundleFolder, name));
     return content.buffer.slice(content.byteOffset, content.byteOffset + content.length);
   });
-  const { runEncoder, runGenerator } = await openGraphs(ort, bundle, 'wasm');
-  return new SpeechToPicture(bundle, runEncoder, runGenerator);
+  return new SpeechToPicture(bundle, await openGraphs(ort, bundle, 'wasm'));
 }
 
 const answers = {

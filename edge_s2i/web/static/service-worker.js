@@ -1,7 +1,7 @@
 // Keeps the page for the time without its server. What the server has is always newer, so it is asked first; what it
 // answered is kept, and given where it does not answer.
 
-const CACHE = 'edge-s2i';
+const CACHE = 'edge-s2i'; // app/offline.js adds to it
 const PATIENCE_MILLISECONDS = 3000;
 
 self.addEventListener('install', (event) => event.waitUntil(keepAll().then(() => self.skipWaiting())));
@@ -12,10 +12,10 @@ async function keepAll() {
   const response = await fetch('assets.json');
   if (!response.ok) throw new Error(`the list of files cannot be loaded (${response.status})`);
   await cache.put('/assets.json', response.clone());
-  const { files, offline } = await response.json();
+  const { files, gpu, offline } = await response.json();
   if (!offline) return; // a bundle that no browser can compute with: without its server the page is of no use
   await cache.addAll(files);
-  const wanted = new Set([...files, '/assets.json']);
+  const wanted = new Set([...files, ...gpu, '/assets.json']);
   for (const request of await cache.keys()) {
     if (!wanted.has(new URL(request.url).pathname)) await cache.delete(request);
   }

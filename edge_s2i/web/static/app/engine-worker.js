@@ -1,10 +1,16 @@
 // Hears and draws in this browser, beside the page's own thread. Messages in and out are those of `local-engine.js`.
 
+import { findAdapter } from '../speech/adapter.js';
 import { readBundle } from '../speech/bundle.js';
-import { chooseGraphs } from '../speech/providers.js';
+import { Computing } from '../speech/computing.js';
+import { encoderExamples, generatorExamples } from '../speech/examples.js';
+import { chooseGpu } from '../speech/gpu-choice.js';
+import { GpuGraphs } from '../speech/gpu-graphs.js';
+import { openGraphs, threadCount } from '../speech/graphs.js';
 import { SpeechSession } from '../speech/session.js';
 import { SpeechToPicture } from '../speech/speech-to-picture.js';
 import { SileroDetector } from '../speech/voice-activity.js';
+import { keepOffline } from './offline.js';
 
 const WARM_UP_SECONDS = 1.5;
 
@@ -13,13 +19,9 @@ let session = null;
 let latest = null; // { utterance, embedding } of the last final picture that was understood
 let chosen = {}; // settings that came while the bundle was loaded
 let keepSamples = false;
-let computer = 'wasm'; // or 'webgpu': what draws
 let openDetector = async () => null; // the voice detector's network, loaded when a voice is first to be noticed
 
-/** The network on WebAssembly, also where a GPU draws: in a runtime of its own, a voice need not wait for a picture. */
-async function loadDetector(url) {
-  const ort = await import('../vendor/ort.wasm.min.mjs');
-  if (computer === 'webgpu') ort.env.wasm.numThreads = 1;
+async function loadDetector(ort, url) {
   return SileroDetector.open(ort, new Uint8Array(await fetched(url)));
 }
 
@@ -56,17 +58,57 @@ async function open({ settings, gpu, detector, debug }) {
   keepSamples = debug;
   const report = (done, total) => self.postMessage({ type: 'progress', done, total });
   const bundle = await readBundle((name) => fetched(new URL(`../bundle/${name}`, import.meta.url)), report);
-  const { graphs, ...computing } = await chooseGraphs(bundle, exampleEmbedding(bundle), gpu);
-  computer = computing.provider;
-  draw = new SpeechToPicture(bundle, graphs.runEncoder, graphs.runGenerator);
+  const ort = await import('../vendor/ort.wasm.min.mjs');
+  const threads = threadCount(globalThis.crossOriginIsolated, navigator.hardwareConcurrency);
+  ort.env.wasm.numThreads = threads;
+  ort.env.logLevel = 'error';
+  const cpu = await openGraphs(ort, bundle, 'wasm');
+  const computing = new Computing(cpu, (reason) => tellComputing(computing, { threads, left: reason }));
+  draw = new SpeechToPicture(bundle, computing);
   await warmUp();
-  if (detector) openDetector = once(async () => loadDetector(detector));
+  if (detector) openDetector = once(async () => loadDetector(ort, detector));
   const wanted = { ...settings, ...chosen };
   session = new SpeechSession(draw, emit, { ...wanted, handsFree: false });
   await choose({ settings: wanted });
   const { styles, default_style: usual, image_size: size } = bundle.manifest;
-  self.postMessage({ type: 'ready', styles, usual, size, ...computing });
+  self.postMessage({ type: 'ready', styles, usual, size });
   await drawStyles(null, exampleEmbedding(bundle));
+  await findGpu(computing, { bundle, cpu, threads, gpu });
+}
+
+/** Takes a GPU where there is one that is right and fast; meanwhile the CPU hears and draws. */
+async function findGpu(computing, { bundle, cpu, threads, gpu }) {
+  const adapter = gpu.files.length > 0 ? await findAdapter(navigator, WebAssembly) : null;
+  let verdict = null;
+  if (adapter) {
+    const { gpu: graphs, ...found } = await chooseGpu({
+      adapter,
+      about: `${gpu.version} | ${navigator.userAgent}`,
+      kept: gpu.verdict,
+      load: () => keepOffline(gpu.files),
+      open: () => new GpuGraphs(new Worker(new URL('./gpu-worker.js', import.meta.url), { type: 'module' }), bundle),
+      cpu,
+      examples: { generator: generatorExamples(bundle), encoder: encoderExamples() },
+      inTurn,
+      clock: performance,
+      now: Date.now(),
+    });
+    verdict = found.verdict;
+    if (graphs) computing.take(graphs, Object.keys(cpu).filter((name) => verdict[name].chosen));
+  }
+  tellComputing(computing, { threads, verdict });
+}
+
+/** Which graphs the GPU computes, and why: `verdict` is that of chooseGpu, `left` why a GPU that computed is left. */
+function tellComputing({ names }, about) {
+  self.postMessage({ type: 'computing', onGpu: names, ...about });
+}
+
+/** Runs something while no picture is drawn for anybody. */
+function inTurn(work) {
+  return new Promise((resolve, reject) => {
+    session.then(() => work().then(resolve, reject));
+  });
 }
 
 // The first runs of a graph allocate and compile; nobody should wait for them after having spoken.

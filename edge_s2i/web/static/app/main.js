@@ -1,12 +1,14 @@
 // The page: a microphone, an engine on the device or in the browser, and what people see and touch.
 
+import { AboutView } from './about-view.js';
+import { computingFacts, deviceFacts } from './computing-facts.js';
 import { History } from './history.js';
 import { HistoryView, SHARED } from './history-view.js';
 import { save, share, toPng } from './keeping.js';
 import { LocalEngine } from './local-engine.js';
 import { Microphone } from './microphone.js';
 import { PictureView, putPixels } from './picture-view.js';
-import { keep, kept } from './preferences.js';
+import { keep, keepRecord, kept, keptRecord } from './preferences.js';
 import { RemoteEngine } from './remote-engine.js';
 import { TalkButton } from './talk-button.js';
 import { Tiles } from './tiles.js';
@@ -24,7 +26,8 @@ class Page {
   constructor(history, listing) {
     this.root = document.documentElement;
     this.settings = { handsFree: false, seed: listing.seed, style: listing.style };
-    this.gpu = listing.gpu;
+    this.gpu = { files: listing.gpu, version: listing.version };
+    this.computing = null; // what computes in this browser, once it is known
     this.detector = listing.detector;
     this.shuffles = 0;
     this.ready = false;
@@ -57,6 +60,10 @@ class Page {
         clear: element('clear-history'),
       },
       (text) => this.say(text),
+    );
+    this.about = new AboutView(
+      { dialog: element('about'), list: element('about-list'), open: element('open-about'), close: element('close-about') },
+      () => [...(this.mode === 'browser' ? computingFacts(this.computing) : deviceFacts(location)), ['Version', listing.version]],
     );
     this.listen(listing);
     const mode = kept('mode');
@@ -114,6 +121,7 @@ class Page {
     this.mode = mode;
     this.ready = false;
     this.speaking = false;
+    this.computing = null;
     for (const name of Object.keys(ENGINES)) {
       element(`mode-${name}`).setAttribute('aria-checked', String(name === mode));
       element(`mode-${name}`).tabIndex = name === mode ? 0 : -1;
@@ -124,7 +132,7 @@ class Page {
     this.talkState();
     const engine = new ENGINES[mode]((event) => this.engine === engine && this.take(event), {
       settings: this.settings,
-      gpu: this.gpu,
+      gpu: { ...this.gpu, verdict: keptRecord('gpu') },
       detector: this.detector,
       debug,
     });
@@ -230,6 +238,14 @@ class Page {
 
   on_style(event) {
     this.styles.draw(this.styleNames.indexOf(event.style), event);
+  }
+
+  /** What computes in this browser was found, or was lost. */
+  on_computing(event) {
+    this.computing = { ...this.computing, ...event };
+    if (event.verdict) keepRecord('gpu', event.verdict.key ? event.verdict : null);
+    this.about.refresh();
+    console.info(computingFacts(this.computing).map((fact) => fact.join(': ')).join('; '));
   }
 
   on_dropped({ samples, partials }) {
@@ -365,7 +381,7 @@ async function listing() {
   try {
     return await (await fetch('assets.json')).json();
   } catch {
-    return { offline: true, gpu: false, detector: null, seed: 0, style: null };
+    return { offline: true, version: 'unknown', gpu: [], detector: null, seed: 0, style: null };
   }
 }
 

@@ -15,3 +15,16 @@ export function keep(name, value) {
     // Storage is blocked: the choice lasts as long as the page.
   }
 }
+
+/** Something that was kept with keepRecord; null where there is none. */
+export function keptRecord(name) {
+  try {
+    return JSON.parse(kept(name));
+  } catch {
+    return null;
+  }
+}
+
+export function keepRecord(name, record) {
+  keep(name, JSON.stringify(record));
+}

@@ -13,13 +13,13 @@ const isSteady = (features) => modulation(features) < MIN_MODULATION;
 /** A loaded bundle. */
 export class SpeechToPicture {
   /**
-   * bundle: what `readBundle` gives; runEncoder: async ({ log_mel, frames }) => Float32Array of an embedding;
-   * runGenerator: async ({ embedding, latent, style, rows }) => Float32Array (rows, 3, size, size).
+   * bundle: what `readBundle` gives; encoder: async ({ log_mel, bands, frames }) => Float32Array of an embedding;
+   * generator: async ({ embedding, latent, style, rows }) => Float32Array (rows, 3, size, size).
    */
-  constructor(bundle, runEncoder, runGenerator) {
+  constructor(bundle, { encoder, generator }) {
     this.manifest = bundle.manifest;
-    this.runEncoder = runEncoder;
-    this.runGenerator = runGenerator;
+    this.encoder = encoder;
+    this.generator = generator;
     this.concepts = new ConceptIndex(bundle.manifest.concepts, bundle.prototypes, bundle.manifest.confidence.temperature);
   }
 
@@ -59,7 +59,7 @@ export class SpeechToPicture {
 
   /** Embeds a normalized log-mel, band after band, as a vector of unit length. */
   async embed(values, frames) {
-    const embedding = await this.runEncoder({ log_mel: values, bands: MEL_BANDS, frames });
+    const embedding = await this.encoder({ log_mel: values, bands: MEL_BANDS, frames });
     const norm = Math.sqrt(embedding.reduce((sum, value) => sum + value * value, 0));
     if (embedding.length !== this.manifest.embedding_dim || !Number.isFinite(norm)) {
       throw new Error('the encoder gave no embedding');
@@ -77,7 +77,7 @@ export class SpeechToPicture {
     if (!styles.includes(chosen)) throw new Error(`style ${chosen} is unknown; there are ${styles.join(', ')}`);
     const weights = styles.map((name) => (name === chosen ? 1 : 0));
     const repeat = (values) => Float32Array.from({ length: n * values.length }, (_, index) => values[index % values.length]);
-    const output = await this.runGenerator({
+    const output = await this.generator({
       embedding: repeat(embedding),
       latent: drawLatents(seed, first + n, latentSize).slice(first * latentSize),
       style: repeat(weights),
