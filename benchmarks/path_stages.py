@@ -30,7 +30,7 @@ def rounds(count: int) -> list[Mapping[str, float]]:
     sound = (utterance(), SAMPLE_RATE)
     reference = next(entry for entry in peers(draw.manifest.image_size) if entry.name.startswith("DF"))
     session, feed = make_session(reference.model), dict(reference.feed)
-    found = []
+    found: list[Mapping[str, float]] = []
     for _ in range(count + 2):
         taken = {REFERENCE: timed(lambda: session.run(None, feed), CPU_CLOCK) * 1000.0}
         draw(sound, draw_anyway=True)  # once for nothing: nobody draws a GAN's picture in between
