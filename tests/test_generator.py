@@ -118,6 +118,25 @@ def test_a_style_that_is_not_there_leaves_the_choice_to_the_latent(drawings: Dra
     assert share.argmax() == 1
 
 
+def test_between_two_concepts_the_likelier_one_s_drawing_is_drawn() -> None:
+    torch.manual_seed(0)
+    generator = Generator(replace(SMALL, drawings=3)).eval()
+    mapping = generator.mapping
+    mapping.memory.place_keys(torch.eye(5, 64))
+    nowhere = mapping.drawings.nowhere
+    mapping.drawings.place_drawings(
+        torch.tensor([[FIRST, 1, nowhere], [nowhere, nowhere, FIRST]] + [[FIRST, 1, 2]] * 3)
+    )
+    torch.nn.init.normal_(mapping.drawings.codes.weight)
+    doubt = F.normalize(torch.eye(5, 64)[[0]] + 0.995 * torch.eye(5, 64)[[1]], dim=1)  # nearly as likely the one
+    with torch.no_grad():
+        attention, decision = mapping.memory.attention_and_decision(doubt, torch.zeros(1, SMALL.latent_dim))
+        assert attention.max() < 0.7
+        style, code = mapping.drawings(decision, torch.zeros(1, SMALL.latent_dim), torch.zeros(1, 3))
+    torch.testing.assert_close(style, torch.eye(3)[[0]], atol=0.01, rtol=0)
+    torch.testing.assert_close(code, torch.zeros(1, SMALL.code_dim), atol=1e-4, rtol=0)
+
+
 def test_places_of_another_shape_are_refused(drawings: DrawingMemory) -> None:
     with pytest.raises(TrainingError, match=r"has places \(2, 3\) for drawings, not \(3, 3\)"):
         drawings.place_drawings(torch.zeros(3, 3))

@@ -9,6 +9,7 @@ from edge_s2i.errors import TrainingError
 
 VALUE_GAIN = 32.0  # memories are read this much larger than they are stored; see ConceptMemory
 FIRST = 0  # place of the drawing that a concept shows where nothing else is asked for
+_DECISION = 8.0  # times as sharp as the attention: whose drawings there are to choose among is not to be a mixture
 _SHARPNESS = 40.0  # of the latent's choice: nearly always of one drawing
 _NEVER = -1000.0  # added to the wish for a drawing that is not there
 _PREFERENCE = 0.5  # of the first: latent 0 shows it, and of a hundred other latents somewhat more than its share
@@ -51,19 +52,26 @@ class ConceptMemory(nn.Module):
 
     def attention(self, embedding: Tensor, latent: Tensor) -> Tensor:
         """(B, slots), which sum to 1; `values` of it, times VALUE_GAIN, is what is remembered."""
+        return self.attention_and_decision(embedding, latent)[0]
+
+    def attention_and_decision(self, embedding: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """The attention, and a sharper one that is of one slot unless two are alike: both (B, slots), summing to 1."""
         # In fp32 even under autocast: a bf16 cosine times the sharpness is off by half a nat.
         with torch.autocast(embedding.device.type, enabled=False):
             width = self.keys.weight.dtype
             heard = embedding.to(width) + self.doubt * self.wander(latent.to(width))
-            return torch.softmax(self.keys(heard * self.sharpness), dim=1)
+            wish = self.keys(heard * self.sharpness)
+            return torch.softmax(wish, dim=1), torch.softmax(wish * _DECISION, dim=1)
 
 
 class DrawingMemory(nn.Module):
-    """Attention (B, slots), latent (B, Z), style (B, S) -> the style drawn (B, S), and its code (B, code_dim).
+    """Decision (B, slots), latent (B, Z), style (B, S) -> the style drawn (B, S), and its code (B, code_dim).
 
     A concept's drawings in several styles differ by more than their style: a slot holds a code for each but its first.
     A style that the concept has is drawn; one that it lacks, or none, leaves the choice to the latent, so that several
-    latents draw several of them. `place_drawings` says which there are; codes are learned, and begin as nothing.
+    latents draw several of them. Two concepts have no choice in common: which drawings there are is asked of the
+    likelier, however nearly as likely the other is. `place_drawings` says which there are; codes are learned, and begin
+    as nothing.
     """
 
     def __init__(self, slots: int, styles: int, codes: int, code_dim: int, latent_dim: int) -> None:
@@ -92,10 +100,10 @@ class DrawingMemory(nn.Module):
             )
         self.places.weight.copy_(places.T)
 
-    def forward(self, attention: Tensor, latent: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, decision: Tensor, latent: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
         codes, code_dim = self.shape
-        with torch.autocast(attention.device.type, enabled=False):
-            places = self.places(attention)
+        with torch.autocast(decision.device.type, enabled=False):
+            places = self.places(decision)
             # Exactly 1 within a third of a place and 0 beyond two, for weights of eight bits.
             at = [(2.0 - 3.0 * (places - place).abs()).clamp(0.0, 1.0) for place in range(codes + 1)]
             had = at[FIRST]
@@ -106,7 +114,7 @@ class DrawingMemory(nn.Module):
             asked = style * had
             shown = asked + (1.0 - asked.sum(1, keepdim=True)) * wished
             weights = [(shown * of).sum(1, keepdim=True) for of in at[FIRST + 1 :]]
-        remembered = self.codes(attention) * VALUE_GAIN
+        remembered = self.codes(decision) * VALUE_GAIN
         code = remembered[:, :code_dim] * weights[0]
         for number, weight in enumerate(weights[1:], start=1):
             code = code + remembered[:, number * code_dim : (number + 1) * code_dim] * weight

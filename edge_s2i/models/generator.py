@@ -135,10 +135,10 @@ class MappingNetwork(nn.Module):
             nn.init.normal_(self.from_embedding.weight, std=0.5)  # of a unit-length embedding: as loud as a style
 
     def forward(self, embedding: Tensor, latent: Tensor, style: Tensor) -> Tensor:
-        attention = self.memory.attention(embedding, latent)
+        attention, decision = self.memory.attention_and_decision(embedding, latent)
         x = self.memory.values(attention) * VALUE_GAIN
         if self.drawings is not None and self.from_code is not None and self.gate_style is not None:
-            style, code = self.drawings(attention, latent, style)
+            style, code = self.drawings(decision, latent, style)
             x = torch.addcmul(x, x, self.gate_style(style)) + self.from_code(code)
         elif self.from_latent is not None:
             x = x + self.from_latent(latent)
