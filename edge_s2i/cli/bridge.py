@@ -54,11 +54,17 @@ async def _live(runner, device: str) -> None:
 
 async def _lines(runner) -> None:
     task = asyncio.create_task(runner.run())
-    printed = 0
-    while not task.done():
-        await asyncio.wait([task], timeout=0.1)
-        state = runner.state
+    state, printed = runner.state, 0
+
+    def print_new() -> int:
         for line in list(state.log)[max(len(state.log) - (state.logged - printed), 0) :]:
             print(line, flush=True)
-        printed = state.logged
+        return state.logged
+
+    try:
+        while not task.done():
+            await asyncio.wait([task], timeout=0.1)
+            printed = print_new()
+    finally:
+        print_new()  # what was said since, by whoever is interrupted
     task.result()
