@@ -70,7 +70,7 @@ def test_every_input_matters_and_neighbours_do_not() -> None:
 
 
 def remembered(memory: ConceptMemory, embedding: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
-    return memory.values(memory.attention(embedding, latent)) * VALUE_GAIN
+    return memory.values(memory.attention_and_decision(embedding, latent)[0]) * VALUE_GAIN
 
 
 # Concept 0 is drawn in all three styles, the second first; concept 1 in the last alone.
@@ -209,7 +209,7 @@ def test_latents_choose_among_readings_as_often_as_they_are_likely() -> None:
     assert 0.55 < likely[0] < 0.8
     with torch.no_grad():
         latents = torch.randn(4000, 64, generator=random)
-        read = memory.attention(word.expand(4000, -1), latents).argmax(1)
+        read = memory.attention_and_decision(word.expand(4000, -1), latents)[0].argmax(1)
     share = torch.bincount(read, minlength=40) / 4000
     assert (share - likely).abs().max() < 0.1
 

@@ -50,18 +50,18 @@ class ConceptMemory(nn.Module):
             raise TrainingError(f"the generator's memory holds keys {held}, not {tuple(keys.shape)}")
         self.keys.weight.copy_(keys)
 
-    def attention(self, embedding: Tensor, latent: Tensor) -> Tensor:
-        """(B, slots), which sum to 1; `values` of it, times VALUE_GAIN, is what is remembered."""
-        return self.attention_and_decision(embedding, latent)[0]
-
     def attention_and_decision(self, embedding: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """The attention, and a sharper one that is of one slot unless two are alike: both (B, slots), summing to 1."""
+        """Of embedding (B, E) and latent (B, Z) two attentions (B, slots), each of which sums to 1.
+
+        `values` of the first, times VALUE_GAIN, is what is remembered; the second is sharper, of one slot unless two
+        are alike.
+        """
         # In fp32 even under autocast: a bf16 cosine times the sharpness is off by half a nat.
         with torch.autocast(embedding.device.type, enabled=False):
             width = self.keys.weight.dtype
             heard = embedding.to(width) + self.doubt * self.wander(latent.to(width))
-            wish = self.keys(heard * self.sharpness)
-            return torch.softmax(wish, dim=1), torch.softmax(wish * _DECISION, dim=1)
+            logits = self.keys(heard * self.sharpness)
+            return torch.softmax(logits, dim=1), torch.softmax(logits * _DECISION, dim=1)
 
 
 class DrawingMemory(nn.Module):
