@@ -79,7 +79,7 @@ def test_held_out_combinations_are_in_no_training_picture_and_no_training_clip(a
     for picture in pictures:
         training.setdefault(picture.concept, []).extend([picture.key] if picture.split == "train" else [])
     planner = ClipPlanner(inventory, training)
-    planner.add_synthesis(2, ["espeak-ng"])
+    planner.add_synthesis(2, ["flite"])  # whose casting needs no program
     assert {clip.concept for clip in planner.clips if clip.split == UNSEEN} == inventory.held_out
     assert all((clip.split == UNSEEN) == (clip.concept in inventory.held_out) for clip in planner.clips)
     assert all(clip.picture is None for clip in planner.clips if clip.split == UNSEEN)
