@@ -10,9 +10,8 @@ from rich.table import Table
 
 from edge_s2i.audio.constants import MEL_BANDS
 from edge_s2i.bundle import PROTOTYPES_NAME, Bundle, ConfidenceSettings, GraphInfo, Manifest, write_bundle
-from edge_s2i.models import spectral_trunk
 from edge_s2i.models.cost import Cost, measure_cost
-from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS
+from edge_s2i.models.speech_weights import PUBLISHED
 from edge_s2i.prototypes import write_prototypes
 from export.artefact import Artefact
 from export.graph_set import GraphSet
@@ -162,11 +161,10 @@ def _manifest(
 
 
 def _licences(material: Material) -> tuple[dict[str, str], ...]:
-    """Of everything that the weights learned from, and of the network that they went on from."""
+    """Of everything that the weights learned from, and of the networks that they or their teachers went on from."""
     keys = ("name", "licence", "attribution")
     sources = [{key: str(source[key]) for key in keys} for source in material.pack.manifest["sources"]]
-    if material.weights.encoder.config.trunk == PRETRAINED_CHANNELS:
-        sources.append(dict(zip(keys, spectral_trunk.SOURCE, strict=True)))
+    sources += [dict(zip(keys, PUBLISHED[name], strict=True)) for name in material.weights.learned_from]
     return tuple(sources)
 
 

