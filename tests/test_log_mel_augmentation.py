@@ -55,7 +55,8 @@ def test_speed_changes_lengths(speech: tuple[torch.Tensor, torch.Tensor], factor
     drawn = draw_warp(lengths, replace(NONE, speed=(factor, factor)))
     warped, new_lengths = warp(log_mel, lengths, drawn), drawn.lengths
     assert new_lengths.tolist() == (lengths / factor).round().long().tolist()
-    assert warped.shape[2] == int(new_lengths.max())
+    assert 0 <= warped.shape[2] - int(new_lengths.max()) < 16
+    assert warped.shape[2] % 16 == 0
     # A frame of the slow one is the frame of the original at `factor` times its position.
     torch.testing.assert_close(warped[0, :, 20], log_mel[0, :, round(20 * factor)], atol=1e-3, rtol=1e-3)
 

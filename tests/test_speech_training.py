@@ -389,7 +389,13 @@ def test_whisper_teaches_what_it_hears(fixture_pack: Path, tmp_path: Path, monke
     taught = listener_frames.taught_clips(cache)
     assert 0 < len(taught) == (heard.lengths > 0).sum() < (cache.split == "train").sum()
     assert (heard.lengths[taught] == cache.lengths[taught] // 4 + 1).all()
-    listening = ["--data.listener=true", "--data.human_views=1", "--model.trunk_rate=1", "--model.learning_rate=0.01"]
+    listening = [
+        "--data.listener=true",
+        "--data.human_weight=50",
+        "--data.human_views=1",
+        "--model.trunk_rate=1",
+        "--model.learning_rate=0.01",
+    ]
     student = run(pack.path, tmp_path / "run", 80, 80, *SMALL_TRUNK, *listening, "--trainer.log_every_n_steps=10")
     assert student.learned_from == ("whisper-base",)
     with (tmp_path / "run" / "csv" / "version_0" / "metrics.csv").open() as file:

@@ -15,6 +15,9 @@ from torch.nn import functional as F
 from edge_s2i.audio.constants import LOG_FLOOR, MEL_BANDS
 
 LOG_POWER_PER_DB = math.log(10.0) / 10.0
+# Batches are as long as a multiple of so many frames: oneDNN makes every kernel for one shape, and making them anew for
+# each of hundreds of lengths took two thirds of a step.
+_FRAMES_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,12 @@ def draw_warp(lengths: torch.Tensor, config: LogMelAugmentationConfig) -> Warp:
 def warp(log_mel: torch.Tensor, lengths: torch.Tensor, drawn: Warp) -> torch.Tensor:
     """All of `drawn` in one bilinear resampling.
 
-    log_mel (B, MEL_BANDS, T) of `lengths` (B,) -> (B, MEL_BANDS, max(drawn.lengths)); outside the utterance its own
-    quietest frame goes on.
+    log_mel (B, MEL_BANDS, T) of `lengths` (B,) -> (B, MEL_BANDS, max(drawn.lengths) or a little more); outside the
+    utterance its own quietest frame goes on.
     """
     batch, bands, _ = log_mel.shape
     device = log_mel.device
-    frames = int(drawn.lengths.max())
+    frames = -(-int(drawn.lengths.max()) // _FRAMES_TOGETHER) * _FRAMES_TOGETHER
     time = drawn.times(torch.arange(frames, device=device))
     band = torch.arange(bands, device=device)[None, :] * drawn.stretch[:, None]  # (B, bands) in source
     inside = (time >= 0) & (time <= (lengths - 1)[:, None])
@@ -121,14 +124,16 @@ def reverberate(power: torch.Tensor, config: LogMelAugmentationConfig) -> torch.
     frames = torch.arange(1, taps, device=device)[None, :]
     tail = torch.exp(-13.8 * 0.01 * frames / decay[:, None])  # -60 dB after `decay` seconds
     level = 10 ** (_uniform(batch, *config.late_db, device) / 10)[:, None]
-    wet = _chance(batch, config.reverberation_probability, device)[:, None]
-    tail = torch.where(wet, tail / tail.sum(1, keepdim=True) * level, torch.zeros_like(tail))
+    wet = torch.nonzero(_chance(batch, config.reverberation_probability, device))[:, 0]
+    if not len(wet):
+        return power
+    tail = (tail / tail.sum(1, keepdim=True) * level)[wet]
     kernel = F.pad(tail, (1, 0)).flip(1)[:, None]  # the direct sound is no part of what comes late
-    padded = F.pad(power.transpose(0, 1), (taps - 1, 0))
-    late = F.conv1d(padded, kernel, groups=batch).transpose(0, 1)
+    padded = F.pad(power[wet].transpose(0, 1), (taps - 1, 0))
+    late = F.conv1d(padded, kernel, groups=len(wet)).transpose(0, 1)
     if config.late_flutter_db > 0:
         late = late * torch.exp(torch.randn_like(late) * (config.late_flutter_db * LOG_POWER_PER_DB))
-    return power + late
+    return power.index_add(0, wet, late)
 
 
 def noise_power(power: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:

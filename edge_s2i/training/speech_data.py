@@ -71,7 +71,9 @@ class ClipBatches(Sampler[np.ndarray]):
         clips = np.minimum(found, len(self.lengths) - 1)
         clips = clips[np.argsort(self.lengths[clips], kind="stable")]
         batches = np.split(clips, _POOL)
-        return [batches[position] for position in random.permutation(_POOL)]
+        # In one order on every device: where one has short clips and another long ones, one waits.
+        order = np.random.default_rng((self.seed, number)).permutation(_POOL)
+        return [batches[position] for position in order]
 
 
 class ClipDataset(Dataset):

@@ -341,7 +341,7 @@ class SpeechModule(lightning.LightningModule):
             if lesson.embedding is not None:
                 losses["teacher"] = self.teacher_weight * (1.0 - (embedding * lesson.embedding).sum(1)).mean()
             if lesson.frames is not None and self.frame_reading is not None:
-                losses["frames"] = self.frames_weight * lesson.distance(self.frame_reading(last[lesson.rows]))
+                losses["frames"] = self.frames_weight * lesson.distance(self.frame_reading(last))
         if self.phoneme_head is not None:
             stage, stage_mask = heard[self.phoneme_stage]
             losses["phoneme"] = self.phoneme_weight * self._phoneme_loss(stage, stage_mask, batch)

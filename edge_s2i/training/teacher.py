@@ -22,8 +22,8 @@ _LEAST_FRAMES = 2  # that have a deviation
 class Lesson:
     """What somebody who hears better made of a batch.
 
-    embedding (B, D), if any. frames (N, C, 1, S), if any, 12.5 a second, of the batch's `rows` (N,); `inside` (N, S)
-    are those that are of the utterance.
+    embedding (B, D), if any. frames (N, C, 1, S), if any, 12.5 a second, of the batch's `rows` (N,), or of all of it;
+    `inside` (N, S) are those that are of the utterance.
     """
 
     embedding: torch.Tensor | None = None
@@ -32,9 +32,10 @@ class Lesson:
     inside: torch.Tensor | None = None
 
     def distance(self, frames: torch.Tensor) -> torch.Tensor:
-        """Mean square difference of frames (N, C, 1, S), each channel in the deviation of those shown."""
+        """Mean square difference of the batch's frames (B, C, 1, S), each channel in the deviation of those shown."""
         assert self.frames is not None
         assert self.inside is not None
+        frames = frames if self.rows is None else frames[self.rows]
         most = min(frames.shape[3], self.frames.shape[3])  # networks round the last step up or down
         inside = self.inside[:, :most]
         shown, own = (x[:, :, 0, :most].transpose(1, 2)[inside] for x in (self.frames, frames))  # (frames, C)
@@ -106,4 +107,4 @@ class Teacher:
         if not self.shown:
             return Lesson(embedding)
         inside = torch.arange(frames.shape[3], device=frames.device) < steps[:, None]
-        return Lesson(embedding, frames, torch.arange(len(frames), device=frames.device), inside)
+        return Lesson(embedding, frames, inside=inside)
