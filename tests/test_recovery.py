@@ -139,7 +139,7 @@ def run(*arguments: object) -> tuple[int, str]:
 def test_a_bundle_goes_out_again_with_another_encoder(fixture_pack: Path, tmp_path: Path) -> None:
     pack = Pack.open(fixture_pack)
     first, second = (write_speech(tmp_path / f"{seed}", seed, pack.concept_ids) for seed in (1, 2))
-    generator = generator_with(replace(SEVERAL, concepts=len(pack.concept_ids)))
+    generator = generator_with(replace(SEVERAL, concepts=len(pack.concept_ids), sharpness=200.0, blend=False))
     picture, again = tmp_path / "picture.safetensors", tmp_path / "again.safetensors"
     save_generator(picture, generator, {"pictures": pack.picture_fingerprint()})
     common = ("--data", fixture_pack, "--calibration-clips", 8)
