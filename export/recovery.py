@@ -6,7 +6,7 @@ bias that export folded it into; the module draws what the graph draws, which is
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -88,9 +88,7 @@ def generator_of(model: onnx.ModelProto, config: GeneratorConfig) -> Generator:
     generator = Generator(config).eval().requires_grad_(False)
     wanted = {name: tuple(value.shape) for name, value in generator.state_dict().items()}
     found = {name: graph.constants[name] for name in wanted if name in graph.constants}
-    steps: tuple[Callable[[GraphEditor, Weights, GeneratorConfig], Iterator[tuple[str, np.ndarray]]], ...]
-    steps = (_memory, _places, _modulations, _to_rgb, _biases)
-    for step in steps:
+    for step in (_memory, _places, _modulations, _to_rgb, _biases):
         found |= dict(step(graph, found, config))
     for name, shape in wanted.items():
         if name not in found:
