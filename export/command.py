@@ -149,6 +149,7 @@ def _manifest(
         licences=_licences(material),
         training={
             "pack": pack.fingerprint(),
+            "pictures": pack.picture_fingerprint(),
             "speech_steps": material.weights.step,
             "weights": ",".join(settings.precisions),
             "encoder": asdict(material.weights.encoder.config),

@@ -137,6 +137,24 @@ def check(
         print_check(report)
 
 
+@app.command()
+def recover(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder or zip.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="picture.safetensors to write.")],
+    data: Annotated[
+        Path | None, typer.Option(help="The data pack of its pictures, for a bundle that does not say which those are.")
+    ] = None,
+) -> None:
+    """The way back: a bundle's generator as the picture stage's weights, to export anew or to train on."""
+    from edge_s2i.bundle import read_bundle
+    from export.recovery import recover as recover_generator
+
+    found = recover_generator(read_bundle(bundle), output, data)
+    print(f"wrote {found.path}: draws what the bundle draws, {found.psnr:.1f} dB PSNR or more")
+    if not found.pictures_known:
+        print("neither the bundle nor --data says which pictures it learned: a start of training, not for export")
+
+
 @app.command("runtimes")
 def set_up_runtimes(
     folder: Annotated[Path, typer.Argument(help="Where other processes' engines go; a gigabyte.")],
