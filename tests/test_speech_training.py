@@ -20,7 +20,8 @@ from edge_s2i.errors import TrainingError
 from edge_s2i.models.spectral_trunk import SpectralTrunk
 from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.models.torch_log_mel import normalize_log_mel
-from edge_s2i.training import listener_frames
+from edge_s2i.models.whisper_listener import WhisperListener
+from edge_s2i.training import listener_frames, trunk_features
 from edge_s2i.training.command import _run_folder, train
 from edge_s2i.training.concept_features import caption_features
 from edge_s2i.training.embedding_cache import EmbeddingCache
@@ -401,3 +402,26 @@ def test_whisper_teaches_what_it_hears(fixture_pack: Path, tmp_path: Path, monke
     with (tmp_path / "run" / "csv" / "version_0" / "metrics.csv").open() as file:
         frames = [float(row["train/frames"]) for row in csv.DictReader(file) if row["train/frames"]]
     assert frames[-1] < 0.8 * frames[0]
+
+
+def test_clips_are_heard_through_whisper_once(
+    fixture_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    listener = WhisperListener()
+    monkeypatch.setattr(trunk_features, "load_pretrained", lambda other: other.load_state_dict(listener.state_dict()))
+    cache = LogMelCache.of(Pack.open(fixture_pack))
+    clips = cache.of_split("train")[:6]
+    how = {"clips": clips, "augmentation": LogMelAugmentationConfig(), "unknown_share": 0.0}
+    heard = HeardClips.through(listener, pack=fixture_pack, plan=ViewPlan(), **how)
+    threads = torch.get_num_threads()
+    trunk_features._make_copy(heard, 0, tmp_path / "copy")
+    torch.set_num_threads(threads)
+    frames = np.fromfile(tmp_path / "copy.f16", np.float16).reshape(-1, 512)
+    index = np.load(tmp_path / "copy.npz")
+    log_mel, lengths = (torch.from_numpy(array) for array in cache.log_mel_batch(clips[:1]))
+    expected = listener(normalize_log_mel(log_mel, lengths), lengths)[0, :, 0].T
+    got = torch.from_numpy(frames[index["offsets"][0] : index["offsets"][0] + index["lengths"][0]]).float()
+    torch.testing.assert_close(got, expected, atol=0.05, rtol=0.05)
+    trunk = HeardClips.through(SpectralTrunk((2, 3, 4, 4, 6)), pack=fixture_pack, plan=ViewPlan(), **how)
+    assert trunk.fingerprint() != heard.fingerprint()

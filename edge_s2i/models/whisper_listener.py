@@ -44,6 +44,9 @@ class WhisperListener(nn.Module):
     them tells. It computes in bfloat16.
     """
 
+    band_weight: torch.Tensor
+    band_bias: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.channels = (CHANNELS,)

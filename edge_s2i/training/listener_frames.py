@@ -67,9 +67,7 @@ def taught_clips(cache: LogMelCache) -> np.ndarray:
     return np.flatnonzero(((cache.split == "train") | (cache.split == "unknown")) & (cache.view == 0) & ~robots)
 
 
-def at_steps(
-    frames: torch.Tensor, lengths: torch.Tensor, times: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def at_steps(frames: torch.Tensor, lengths: torch.Tensor, times: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Frames (N, T, C) of `lengths` (N,), at `times` (N, S) in log-mel frames of the clip as it is.
 
     Returns them as (N, C, 1, S), each the mean of what lies two log-mel frames to either side, and which (N, S) lie

@@ -13,6 +13,7 @@ from edge_s2i.data.pack import Pack
 from edge_s2i.data.phone_targets import PhoneTargets
 from edge_s2i.errors import TrainingError
 from edge_s2i.models.spectral_trunk import SpectralTrunk
+from edge_s2i.models.whisper_listener import WhisperListener
 from edge_s2i.training.concept_features import PictureFeatures, caption_features
 from edge_s2i.training.listener_frames import ListenerFrames
 from edge_s2i.training.log_mel_augmentation import LogMelAugmentationConfig
@@ -214,7 +215,7 @@ class SpeechData(lightning.LightningDataModule):
 
     def hear(
         self,
-        trunk: SpectralTrunk,
+        trunk: SpectralTrunk | WhisperListener,
         augmentation: LogMelAugmentationConfig,
         copies: int,
         unknown_share: float,
@@ -222,10 +223,15 @@ class SpeechData(lightning.LightningDataModule):
     ) -> None:
         """Has training read what `trunk`, which must stay as it is, hears of the clips: `copies` times each."""
         clips, *_ = self._training_clips()
-        weights = {name: value.detach().cpu().numpy() for name, value in trunk.state_dict().items()}
         self.unknown_share = unknown_share
-        heard = HeardClips(
-            self.pack.path, self.plan, clips, trunk.channels, weights, augmentation, unknown_share, short
+        heard = HeardClips.through(
+            trunk,
+            pack=self.pack.path,
+            plan=self.plan,
+            clips=clips,
+            augmentation=augmentation,
+            unknown_share=unknown_share,
+            short=short,
         )
         self.heard = TrunkFeatures.of(heard, copies)
 

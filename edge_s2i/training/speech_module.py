@@ -22,7 +22,7 @@ from edge_s2i.models import whisper_listener
 from edge_s2i.models.ema import ExponentialMovingAverage
 from edge_s2i.models.phoneme_head import PHONES_A_FRAME, PhonemeHead
 from edge_s2i.models.picture_tower import CaptionTower, PictureTower
-from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS, load_pretrained
+from edge_s2i.models.spectral_trunk import PRETRAINED_CHANNELS, SpectralTrunk, load_pretrained
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from edge_s2i.models.speech_weights import SpeechWeights, published_in
 from edge_s2i.models.torch_log_mel import normalize_log_mel
@@ -151,7 +151,8 @@ class SpeechModule(lightning.LightningModule):
         self._teacher: Teacher | None = None
         if teacher is not None and trunk_copies:
             raise TrainingError("a teacher needs the clips themselves; set trunk_copies to 0")
-        kept = bool(encoder.trunk) and not encoder.trunk_blocks and trunk_rate == 0 and phoneme_weight == 0
+        published = bool(encoder.listener or (encoder.trunk and not encoder.trunk_blocks))
+        kept = published and trunk_rate == 0 and phoneme_weight == 0
         if trunk_copies < 0 or (trunk_copies and not kept):
             raise TrainingError(
                 f"trunk_copies is {trunk_copies}; it must be 0 or more, and above 0 it needs an encoder with a trunk "
@@ -299,8 +300,8 @@ class SpeechModule(lightning.LightningModule):
         """Has the clips heard by the trunk: here, where a checkpoint's has taken the place of what was built."""
         if not self.trunk_copies:
             return
-        trunk = self.encoder.spectral_trunk
-        assert trunk is not None
+        trunk = self.encoder.trunk
+        assert isinstance(trunk, SpectralTrunk | WhisperListener)
         data: SpeechData = self.trainer.datamodule  # type: ignore[attr-defined]
         for turn in (True, False):  # the first process makes the copies, then the others find them
             if self.trainer.is_global_zero == turn:

@@ -83,11 +83,11 @@ class Teacher:
         if width != embedding_dim:
             raise TrainingError(f"{path} has embeddings of {width} numbers, this encoder of {embedding_dim}")
         trunk = self._encoder.trunk
-        same_rate = trunk is not None and not isinstance(trunk, WhisperListener)
-        self.shown = trunk.channels[-1] if same_rate else 0  # channels of the frames that it shows, 0 if none
-        if self._encoder.trunk is not None:
-            self._encoder.trunk.train()  # it has nothing that differs in training, but products in bfloat16
-            self._encoder.trunk.short = short
+        # Channels of the frames that it shows, 0 if none; a listener's are shown by the data, at their own rate.
+        self.shown = 0 if trunk is None or isinstance(trunk, WhisperListener) else trunk.channels[-1]
+        if trunk is not None:
+            trunk.train()  # it has nothing that differs in training, but products in bfloat16
+            trunk.short = short
 
     def give_start(self, encoder: SpeechEncoder) -> None:
         """Copies into `encoder` whatever has its shape."""

@@ -10,6 +10,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from edge_s2i.data.log_mel_cache import LOG_MEL_FORMAT, UNKNOWN_CONCEPT, LogMelC
 from edge_s2i.data.pack import Pack
 from edge_s2i.models.spectral_trunk import SpectralTrunk
 from edge_s2i.models.torch_log_mel import normalize_log_mel
+from edge_s2i.models.whisper_listener import NAME, WhisperListener, load_pretrained
 from edge_s2i.training.log_mel_augmentation import LogMelAugmentationConfig, augment, spec_augment, unknown_sounds
 
 _FORMAT = 1
@@ -33,13 +35,34 @@ class HeardClips:
     plan: ViewPlan
     clips: np.ndarray  # (clips,) numbers in the log-mel cache
     channels: tuple[int, ...]
-    weights: dict[str, np.ndarray]  # the trunk's state
+    weights: dict[str, np.ndarray]  # the trunk's state; none of a listener, whose weights are published
     augmentation: LogMelAugmentationConfig
     unknown_share: float  # sounds that are no concept, made of the clips, beside so many of them
     short: bool = True  # products in bfloat16
 
+    @classmethod
+    def through(cls, trunk: SpectralTrunk | WhisperListener, **how: Any) -> "HeardClips":
+        """The clips that `how` tells of, through `trunk`."""
+        state = {} if isinstance(trunk, WhisperListener) else trunk.state_dict()
+        weights = {name: value.detach().cpu().numpy() for name, value in state.items()}
+        return cls(channels=trunk.channels, weights=weights, **how)
+
+    def trunk(self) -> SpectralTrunk | WhisperListener:
+        """It, as it is to hear."""
+        if not self.weights:
+            listener = WhisperListener()
+            load_pretrained(listener)
+            return listener
+        trunk = SpectralTrunk(self.channels)
+        trunk.load_state_dict({name: torch.from_numpy(values) for name, values in self.weights.items()})
+        trunk.train().requires_grad_(False)
+        trunk.short = self.short
+        return trunk
+
     def fingerprint(self) -> str:
         digest = hashlib.sha256(f"{_FORMAT}{self.plan.name}{self.plan.fingerprint()}{self.augmentation}".encode())
+        if not self.weights:
+            digest.update(NAME.encode())
         digest.update(f"{LOG_MEL_FORMAT}{Pack.open(self.pack).fingerprint()}{self.unknown_share}{self.short}".encode())
         for values in (self.clips, *self.weights.values()):
             digest.update(np.ascontiguousarray(values).tobytes())
@@ -99,10 +122,7 @@ def _make_copy(heard: HeardClips, copy: int, path: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(copy)
     cache = LogMelCache.of(Pack.open(heard.pack), plan=heard.plan)
-    trunk = SpectralTrunk(heard.channels)
-    trunk.load_state_dict({name: torch.from_numpy(values) for name, values in heard.weights.items()})
-    trunk.train().requires_grad_(False)
-    trunk.short = heard.short
+    trunk = heard.trunk()
     clips, config = heard.clips, heard.augmentation
     strange = np.random.default_rng(copy).permutation(len(clips))[: int(len(clips) * heard.unknown_share)]
     rows = [*range(len(clips)), *(-1 - position for position in strange)]  # negative: made into no concept
