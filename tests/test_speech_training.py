@@ -17,6 +17,7 @@ from edge_s2i.cli.main import main
 from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT, LogMelCache, ViewPlan
 from edge_s2i.data.pack import Pack
 from edge_s2i.errors import TrainingError
+from edge_s2i.models import whisper_listener
 from edge_s2i.models.spectral_trunk import SpectralTrunk
 from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.models.torch_log_mel import normalize_log_mel
@@ -29,6 +30,7 @@ from edge_s2i.training.listener_frames import ListenerFrames
 from edge_s2i.training.log_mel_augmentation import LogMelAugmentationConfig
 from edge_s2i.training.speech_data import ClipBatches, SpeechData
 from edge_s2i.training.speech_module import SpeechModule
+from edge_s2i.training.teacher import Teacher
 from edge_s2i.training.trunk_features import HeardClips, TrunkFeatures
 
 needs_espeak = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
@@ -402,6 +404,33 @@ def test_whisper_teaches_what_it_hears(fixture_pack: Path, tmp_path: Path, monke
     with (tmp_path / "run" / "csv" / "version_0" / "metrics.csv").open() as file:
         frames = [float(row["train/frames"]) for row in csv.DictReader(file) if row["train/frames"]]
     assert frames[-1] < 0.8 * frames[0]
+
+
+def test_what_a_listener_wrote_of_each_clip_teaches(
+    fixture_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whisper_listener, "load_pretrained", lambda listener: None)
+    teacher = tmp_path / "teacher" / "speech.safetensors"
+    weights = run(fixture_pack, teacher.parent, 20, 20, *TRUNK[1:], "--model.encoder.listener=whisper-base")
+    hear = WhisperListener.forward
+    monkeypatch.setattr(WhisperListener, "forward", None)  # it need not listen any more
+    taught = [*SMALL_TRUNK, "--model.trunk_rate=1", "--model.learning_rate=0.01", "--data.human_views=1"]
+    log = ("--trainer.log_every_n_steps=10", f"--model.teacher={teacher}")
+    run(fixture_pack, tmp_path / "student", 80, 80, *taught, *log)
+    with (tmp_path / "student" / "csv" / "version_0" / "metrics.csv").open() as file:
+        apart = [float(row["train/teacher"]) for row in csv.DictReader(file) if row["train/teacher"]]
+    assert apart[-1] < 0.5 * apart[0]
+    monkeypatch.setattr(WhisperListener, "forward", hear)
+    pack = Pack.open(fixture_pack)
+    rendered, plain = LogMelCache.of(pack, plan=ViewPlan(human=1)), LogMelCache.of(pack)
+    lesson = Teacher(teacher, pack.concept_ids, 32, short=False).remember(rendered, torch.arange(len(rendered.view)))
+    assert lesson is not None
+    assert lesson.rows is not None
+    assert lesson.rows.tolist() == np.flatnonzero(rendered.view == 0).tolist()
+    torch.testing.assert_close(lesson.embedding, weights.embed(plain, np.arange(len(plain.view))), atol=2e-3, rtol=0)
+    (teacher.parent / "embeddings.safetensors").unlink()
+    with pytest.raises(TrainingError, match=r"embeddings\.safetensors"):
+        run(fixture_pack, tmp_path / "alone", 2, 2, *taught, f"--model.teacher={teacher}")
 
 
 def test_clips_are_heard_through_whisper_once(

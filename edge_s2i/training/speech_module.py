@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from edge_s2i.data.log_mel_cache import CODE_LOW, CODE_STEP, UNKNOWN_CONCEPT
+from edge_s2i.data.log_mel_cache import CODE_LOW, CODE_STEP, UNKNOWN_CONCEPT, LogMelCache
 from edge_s2i.data.pronunciation import PHONES
 from edge_s2i.errors import TrainingError
 from edge_s2i.losses.info_nce import LearnedScale, cross_entropy_of_positives, info_nce, uniform_cross_entropy
@@ -340,7 +340,8 @@ class SpeechModule(lightning.LightningModule):
             losses["caption"] = self.caption_weight * info_nce(speech, captions, own, self.caption_scale())
         for lesson in lessons:
             if lesson.embedding is not None:
-                losses["teacher"] = self.teacher_weight * (1.0 - (embedding * lesson.embedding).sum(1)).mean()
+                own = embedding if lesson.rows is None else embedding[lesson.rows]
+                losses["teacher"] = self.teacher_weight * (1.0 - (own * lesson.embedding).sum(1)).mean()
             if lesson.frames is not None and self.frame_reading is not None:
                 losses["frames"] = self.frames_weight * lesson.distance(self.frame_reading(last))
         if self.phoneme_head is not None:
@@ -367,7 +368,9 @@ class SpeechModule(lightning.LightningModule):
                 surrounded = surround(said, lengths, self.augmentation)
                 features = spec_augment(normalize_log_mel(surrounded, lengths), lengths, self.augmentation)
                 if self._teacher is not None:
-                    lessons.append(self._teacher.listen(normalize_log_mel(said, lengths), lengths))
+                    cache: LogMelCache = self.trainer.datamodule.cache  # type: ignore[attr-defined]
+                    written = self._teacher.remember(cache, batch["clip"])
+                    lessons.append(written or self._teacher.listen(normalize_log_mel(said, lengths), lengths))
                 if "shown" in batch:
                     lessons.append(frames_lesson(batch["shown"], batch["shown_lengths"], drawn))
         if "heard" in batch:

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
+from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT, LogMelCache
 from edge_s2i.errors import TrainingError
 from edge_s2i.models.spectral_trunk import FRAMES_A_STEP
 from edge_s2i.models.speech_encoder import SpeechEncoder
 from edge_s2i.models.speech_weights import SpeechWeights
 from edge_s2i.models.whisper_listener import WhisperListener
+from edge_s2i.training.embedding_cache import EmbeddingCache
 from edge_s2i.training.listener_frames import at_steps
 from edge_s2i.training.log_mel_augmentation import Warp
 
@@ -22,7 +25,7 @@ _LEAST_FRAMES = 2  # that have a deviation
 class Lesson:
     """What somebody who hears better made of a batch.
 
-    embedding (B, D), if any. frames (N, C, 1, S), if any, 12.5 a second, of the batch's `rows` (N,), or of all of it;
+    embedding (N, D), if any. frames (N, C, 1, S), if any, 12.5 a second, of the batch's `rows` (N,), or of all of it;
     `inside` (N, S) are those that are of the utterance.
     """
 
@@ -70,6 +73,9 @@ class FrameReading(nn.Module):
 class Teacher:
     """The encoder of `path`, a speech.safetensors of a run on the same concepts.
 
+    One that listens with Whisper's encoder costs more than all the rest of a step: what it heard of each clip as it is,
+    which its run wrote beside its weights, stands for it.
+
     short: multiply in bfloat16, as the encoder in training does. Raises TrainingError where the file is no such run's
     or its embeddings are of another width than `embedding_dim`.
     """
@@ -83,6 +89,7 @@ class Teacher:
         if width != embedding_dim:
             raise TrainingError(f"{path} has embeddings of {width} numbers, this encoder of {embedding_dim}")
         trunk = self._encoder.trunk
+        self._written = self._read_beside(Path(path)) if isinstance(trunk, WhisperListener) else None
         # Channels of the frames that it shows, 0 if none; a listener's are shown by the data, at their own rate.
         self.shown = 0 if trunk is None or isinstance(trunk, WhisperListener) else trunk.channels[-1]
         if trunk is not None:
@@ -94,6 +101,24 @@ class Teacher:
         shapes = {name: value.shape for name, value in encoder.state_dict().items()}
         own = self._encoder.state_dict()
         encoder.load_state_dict({n: value for n, value in own.items() if shapes.get(n) == value.shape}, strict=False)
+
+    @staticmethod
+    def _read_beside(path: Path) -> torch.Tensor:
+        """(clips that name a concept, D) float16, in the order of the log-mel cache without renderings."""
+        return EmbeddingCache.load(path.with_name("embeddings.safetensors")).embeddings
+
+    def remember(self, cache: LogMelCache, clips: torch.Tensor) -> Lesson | None:
+        """What was written of `clips` (N,) of the cache, of those that are as they are and name a concept; None of a
+        teacher that listens itself."""
+        if self._written is None:
+            return None
+        numbers = clips.cpu().numpy()
+        own = (cache.view == 0) & (cache.concept != UNKNOWN_CONCEPT)
+        if int(own.sum()) != len(self._written):
+            raise TrainingError("the teacher's embeddings are of another pack's clips; let it embed this one's")
+        rows = torch.from_numpy(np.flatnonzero(own[numbers]))
+        places = (np.cumsum(own) - 1)[numbers[rows.numpy()]]
+        return Lesson(embedding=self._written[places].float().to(clips.device), rows=rows.to(clips.device))
 
     @torch.no_grad()
     def listen(self, features: torch.Tensor, lengths: torch.Tensor) -> Lesson:
