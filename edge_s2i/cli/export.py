@@ -177,7 +177,7 @@ def _recover_speech(bundle: Path, output: Path, data: Path | None) -> None:
     if data is None:
         raise ExportError("a bundle holds no picture tower: give --data, a pack of its concepts, to fit a new one on")
     found = recover_speech(read_bundle(bundle), output, data)
-    print(f"wrote {found.path}: hears what the bundle hears, cosine {found.cosine:.7f} or more")
+    print(f"wrote {found.path}: hears what the bundle hears, cosine 1 - {max(0.0, 1.0 - found.cosine):.0e} or more")
     print(
         f"its picture tower is new: it tells the concept of {found.learned:.1%} of the pictures that it was fitted on"
         + ("" if math.isnan(found.held_out) else f", and of {found.held_out:.1%} of those held out")
