@@ -178,6 +178,8 @@ def measure_norms(encoder: SpeechEncoder, speech: Sequence[np.ndarray]) -> None:
         count, total, squares = moments[name]
         mean = torch.from_numpy(total / count)
         variance = torch.from_numpy(squares / count).sub(mean.square()).clamp(min=0.0)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         gain = (variance + norm.eps).sqrt()
