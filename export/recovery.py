@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from onnx import NodeProto
 from PIL import Image
+from torch import nn
 
 from edge_s2i.bundle import Bundle, Manifest
 from edge_s2i.data.pack import Pack
@@ -29,7 +30,7 @@ from export.parity import Session
 LEAST_PSNR = 60.0  # dB, range 2, of every compared picture: rounding alone, no weight in a wrong place
 _COMPARED = 256  # pictures
 _BATCH = 32
-_PRECISIONS = ("fp32", "int8-weights")  # whose graphs `faster_generator` made; the exacter first
+_PRECISIONS = ("fp32", "int8-weights")  # whose graphs are rewritten the same way; the exacter first
 _RECOGNIZED = 0.5  # of concepts whose drawing is nearest a picture of theirs; of strangers' next to none is
 _LOOKED_AT = 256  # concepts
 _THUMBNAIL = 16  # px
@@ -55,10 +56,9 @@ def recover(bundle: Bundle, out: Path, data: Path | None = None) -> Recovered:
     Raises ExportError where the graph is not what the module of the manifest's configuration is exported as, draws
     something else, or learned other pictures; then nothing is written.
     """
-    if out.is_dir() or not out.absolute().parent.is_dir():
-        raise ExportError(f"{out} cannot be written: give a file name in a folder that exists")
+    check_writable(out)
     manifest = bundle.manifest
-    file = _file(bundle)
+    file = graph_file(bundle, "generator")
     pack = None if data is None else Pack.open(data)
     try:
         config = GeneratorConfig.from_dict(dict(manifest.training["generator"]))
@@ -78,6 +78,26 @@ def recover(bundle: Bundle, out: Path, data: Path | None = None) -> Recovered:
     return Recovered(out, psnr, pictures is not None)
 
 
+def check_writable(out: Path) -> None:
+    """ExportError where no file can be written at `out`."""
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise ExportError(f"{out} cannot be written: give a file name in a folder that exists")
+
+
+def graph_file(bundle: Bundle, role: str) -> str:
+    """Name of the exactest of a bundle's ONNX graphs of a whole network that takes any input; role: whose."""
+    manifest = bundle.manifest
+    kin = [item for item in manifest.variants if (item.role, item.engine) == (role, "onnx")]
+    for precision in _PRECISIONS:
+        for item in kin:
+            if item.precision == precision and item.frames is None and "jetson" not in item.targets:
+                return item.file
+    chosen = (manifest.encoder if role == "encoder" else manifest.generator).file
+    if not kin and chosen is not None:
+        return chosen
+    raise ExportError(f"bundle {manifest.name!r} has no {role} in ONNX at {' or '.join(_PRECISIONS)}")
+
+
 def generator_of(model: onnx.ModelProto, config: GeneratorConfig) -> Generator:
     """The module, in evaluation mode, whose graph `faster_generator` made `model` of.
 
@@ -86,17 +106,23 @@ def generator_of(model: onnx.ModelProto, config: GeneratorConfig) -> Generator:
     """
     graph = GraphEditor(fold_weights(model))
     generator = Generator(config).eval().requires_grad_(False)
-    wanted = {name: tuple(value.shape) for name, value in generator.state_dict().items()}
-    found = {name: graph.constants[name] for name in wanted if name in graph.constants}
+    found = {name: graph.constants[name] for name in generator.state_dict() if name in graph.constants}
     for step in (_memory, _places, _modulations, _to_rgb, _biases):
         found |= dict(step(graph, found, config))
-    for name, shape in wanted.items():
-        if name not in found:
-            _refuse(f"holds no {name}")
-        if found[name].shape != shape:
-            _refuse(f"holds {name} of shape {found[name].shape}, not {shape}")
-    generator.load_state_dict({name: torch.from_numpy(np.array(found[name], np.float32)) for name in wanted})
+    fill(generator, found, "generator")
     return generator
+
+
+def fill(module: nn.Module, found: Weights, role: str) -> None:
+    """Gives a module all of its weights; ExportError names the first that is not `found` or is of another shape."""
+    own = {name: value for name, value in module.state_dict().items() if value.is_floating_point()}
+    for name, value in own.items():
+        if name not in found:
+            refuse(f"holds no {name}", role)
+        if found[name].shape != tuple(value.shape):
+            refuse(f"holds {name} of shape {found[name].shape}, not {tuple(value.shape)}", role)
+    weights = {name: torch.from_numpy(np.array(found[name], np.float32)) for name in own}
+    module.load_state_dict({**module.state_dict(), **weights})  # norms also count batches, in whole numbers
 
 
 @torch.inference_mode()
@@ -121,18 +147,6 @@ def compare(generator: Generator, model: onnx.ModelProto, prototypes: np.ndarray
         error = np.square(drawn - wanted).mean(axis=(1, 2, 3), dtype=np.float64)
         found.append(10.0 * np.log10(4.0 / np.maximum(error, 1e-20)))
     return np.concatenate(found)
-
-
-def _file(bundle: Bundle) -> str:
-    manifest = bundle.manifest
-    kin = [item for item in manifest.variants if (item.role, item.engine) == ("generator", "onnx")]
-    for precision in _PRECISIONS:
-        for item in kin:
-            if item.precision == precision:
-                return item.file
-    if not kin and manifest.generator.file is not None:
-        return manifest.generator.file
-    raise ExportError(f"bundle {manifest.name!r} has no generator in ONNX at {' or '.join(_PRECISIONS)}")
 
 
 def _pictures(manifest: Manifest, generator: Generator, prototypes: np.ndarray, pack: Pack | None) -> str | None:
@@ -211,7 +225,7 @@ def _product(graph: GraphEditor, found: Weights, sources: list[str], name: str) 
     ]
     weight = graph.value(gemms[0].input[1]) if len(gemms) == 1 else None
     if weight is None:
-        _refuse(f"holds no {name}")
+        refuse(f"holds no {name}")
     return name, weight, list(gemms[0].output)
 
 
@@ -299,5 +313,6 @@ def _only(graph: GraphEditor, operator: str | None, name: str) -> NodeProto | No
     return takers[0] if len(takers) == 1 else None
 
 
-def _refuse(what: str) -> NoReturn:
-    raise ExportError(f"the generator's graph {what}: another version exported it, or for another configuration")
+def refuse(what: str, role: str = "generator") -> NoReturn:
+    """Says of a graph that a network's weights are not in it."""
+    raise ExportError(f"the {role}'s graph {what}: another version exported it, or for another configuration")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -140,19 +141,47 @@ def check(
 @app.command()
 def recover(
     bundle: Annotated[Path, typer.Argument(help="Bundle folder or zip.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="picture.safetensors to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="picture.safetensors, or with --speech speech.safetensors, to write.")
+    ],
     data: Annotated[
-        Path | None, typer.Option(help="The data pack of its pictures, for a bundle that does not say which those are.")
+        Path | None,
+        typer.Option(
+            help="The data pack of its pictures, for a bundle that does not say which those are; with --speech a pack "
+            "of its concepts."
+        ),
     ] = None,
+    speech: Annotated[
+        bool, typer.Option("--speech", help="Its encoder, as the speech stage's weights, in place of its generator.")
+    ] = False,
 ) -> None:
-    """The way back: a bundle's generator as the picture stage's weights, to export anew or to train on."""
+    """The way back: a bundle's generator or encoder as its stage's weights, to export anew or to train on."""
     from edge_s2i.bundle import read_bundle
+
+    if speech:
+        _recover_speech(bundle, output, data)
+        return
     from export.recovery import recover as recover_generator
 
     found = recover_generator(read_bundle(bundle), output, data)
     print(f"wrote {found.path}: draws what the bundle draws, {found.psnr:.1f} dB PSNR or more")
     if not found.pictures_known:
         print("neither the bundle nor --data says which pictures it learned: a start of training, not for export")
+
+
+def _recover_speech(bundle: Path, output: Path, data: Path | None) -> None:
+    from edge_s2i.bundle import read_bundle
+    from export.onnx_graphs import ExportError
+    from export.speech_recovery import recover_speech
+
+    if data is None:
+        raise ExportError("a bundle holds no picture tower: give --data, a pack of its concepts, to fit a new one on")
+    found = recover_speech(read_bundle(bundle), output, data)
+    print(f"wrote {found.path}: hears what the bundle hears, cosine 1 - {max(0.0, 1.0 - found.cosine):.0e} or more")
+    print(
+        f"its picture tower is new: it tells the concept of {found.learned:.1%} of the pictures that it was fitted on"
+        + ("" if math.isnan(found.held_out) else f", and of {found.held_out:.1%} of those held out")
+    )
 
 
 @app.command("runtimes")

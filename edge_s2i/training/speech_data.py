@@ -12,9 +12,10 @@ from edge_s2i.data.log_mel_cache import LogMelCache, ViewPlan
 from edge_s2i.data.pack import Pack
 from edge_s2i.data.phone_targets import PhoneTargets
 from edge_s2i.errors import TrainingError
+from edge_s2i.evaluation.pooled_features import PictureFeatures
 from edge_s2i.models.spectral_trunk import SpectralTrunk
 from edge_s2i.models.whisper_listener import WhisperListener
-from edge_s2i.training.concept_features import PictureFeatures, caption_features
+from edge_s2i.training.concept_features import caption_features
 from edge_s2i.training.listener_frames import ListenerFrames
 from edge_s2i.training.log_mel_augmentation import LogMelAugmentationConfig
 from edge_s2i.training.trunk_features import HeardClips, TrunkFeatures
