@@ -1,7 +1,7 @@
 """`edge-s2i export`: two stages' weights and the pack they were trained on become a bundle."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import torch
@@ -13,10 +13,11 @@ from edge_s2i.bundle import PROTOTYPES_NAME, Bundle, ConfidenceSettings, GraphIn
 from edge_s2i.models.cost import Cost, measure_cost
 from edge_s2i.models.speech_weights import PUBLISHED
 from edge_s2i.prototypes import write_prototypes
+from edge_s2i.runtime.graph_choice import GENERATOR_INPUTS
 from export.artefact import Artefact
 from export.graph_set import GraphSet
 from export.latency import measure_latency
-from export.material import Material, load_material
+from export.material import GeneratorMaterial, Material, load_material
 from export.onnx_graphs import ExportError
 from export.parity_gate import check
 from export.runtimes import runtimes
@@ -33,9 +34,7 @@ def export_bundle(settings: ExportSettings) -> Bundle:
     where one does not compute what torch computes, and TrainingError for files that do not fit; then there is no
     bundle.
     """
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console = Console(stderr=True, width=180)
+    console = console_of_export()
 
     def say(text: str) -> None:
         console.print(text, style="dim", highlight=False)
@@ -47,16 +46,14 @@ def export_bundle(settings: ExportSettings) -> Bundle:
     try:
         check(artefacts, runtimes(settings.runtimes))
     except ExportError:  # all of them are told of at once: each took minutes to make
-        console.print(_table(artefacts))
+        console.print(table_of(artefacts))
         raise
     measure_latency(artefacts)
     chosen, choices = choose(artefacts)
     if settings.ship == "fastest":
         kept = {id(item) for item in chosen.values()}
         artefacts = [item for item in artefacts if id(item) in kept or item.role not in ("encoder", "generator")]
-    for item in artefacts:  # jetson/ keeps its names, which its script knows
-        kin = [other for other in artefacts if (other.role, other.engine) == (item.role, item.engine)]
-        item.alone = len(kin) == 1 and not item.folder
+    name_files(artefacts)
     costs = costs_of(material)
     # The threshold of the network itself is compared with the runtime's 8-bit prototypes: same to three digits.
     prototypes = write_prototypes(material.weights.prototypes.numpy())
@@ -64,12 +61,18 @@ def export_bundle(settings: ExportSettings) -> Bundle:
     files |= graphs.extra_files | {PROTOTYPES_NAME: prototypes}
     manifest = _manifest(material, artefacts, chosen, choices, costs, graphs.kept, graphs.wide)
     bundle = write_bundle(settings.out, manifest, files)
-    console.print(_table(artefacts))
+    console.print(table_of(artefacts))
     for model, why in choices.items():
         console.print(f"{model}: {why}", highlight=False)
     console.print(_confidence_line(material), highlight=False)
     console.print(f"wrote {settings.out}: {bundle.bytes:,} bytes", highlight=False)
     return bundle
+
+
+def console_of_export() -> Console:
+    """Standard error, wide enough for the table where nobody says how wide it is."""
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, width=180)
 
 
 def choose(artefacts: Sequence[Artefact]) -> tuple[dict[tuple[str, str], Artefact], dict[str, str]]:
@@ -93,15 +96,38 @@ def choose(artefacts: Sequence[Artefact]) -> tuple[dict[tuple[str, str], Artefac
     return chosen, choices
 
 
+def name_files(artefacts: Sequence[Artefact]) -> None:
+    """Spares the only graph of a role and engine its precision in the name."""
+    for item in artefacts:  # jetson/ keeps its names, which its script knows
+        kin = [other for other in artefacts if (other.role, other.engine) == (item.role, item.engine)]
+        item.alone = len(kin) == 1 and not item.folder
+
+
 def costs_of(material: Material) -> dict[str, Cost]:
     """Parameters and multiply-accumulates of both networks; 3 s for the encoder."""
-    generator = material.generator
-    feed = material.compared_conditions[0]
-    inputs = [torch.from_numpy(feed[name]) for name in ("embedding", "latent", "style")]
     return {
         "encoder": measure_cost(material.weights.encoder, torch.zeros(1, MEL_BANDS, 300), torch.tensor([300])),
-        "generator": measure_cost(generator, *inputs),
+        "generator": cost_of_generator(material),
     }
+
+
+def cost_of_generator(material: GeneratorMaterial) -> Cost:
+    """Of one picture."""
+    feed = material.compared_conditions[0]
+    return measure_cost(material.generator, *(torch.from_numpy(feed[name]) for name in GENERATOR_INPUTS))
+
+
+def info_of(role: str, cost: Cost, chosen: Mapping[tuple[str, str], Artefact]) -> GraphInfo:
+    """What the manifest says of a network: its cost, and the chosen graph for each engine."""
+    onnx, litert = chosen.get((role, "onnx")), chosen.get((role, "litert"))
+    if onnx is None and litert is None:
+        raise ExportError(f"no whole {role} was made; give a --precision besides int8 for this target")
+    return GraphInfo(
+        parameters=cost.parameters,
+        macs=cost.macs,
+        file=None if onnx is None else onnx.file,
+        tflite=None if litert is None else litert.file,
+    )
 
 
 def _manifest(
@@ -115,17 +141,7 @@ def _manifest(
 ) -> Manifest:
     settings, generator, pack = material.settings, material.generator, material.pack
     calibration = material.calibration
-    infos = {}
-    for role, cost in costs.items():
-        onnx, litert = chosen.get((role, "onnx")), chosen.get((role, "litert"))
-        if onnx is None and litert is None:
-            raise ExportError(f"no whole {role} was made; give a --precision besides int8 for this target")
-        infos[role] = GraphInfo(
-            parameters=cost.parameters,
-            macs=cost.macs,
-            file=None if onnx is None else onnx.file,
-            tflite=None if litert is None else litert.file,
-        )
+    infos = {role: info_of(role, cost, chosen) for role, cost in costs.items()}
     return Manifest(
         name=settings.name,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -169,7 +185,8 @@ def _licences(material: Material) -> tuple[dict[str, str], ...]:
     return tuple(sources)
 
 
-def _table(artefacts: Sequence[Artefact]) -> Table:
+def table_of(artefacts: Sequence[Artefact]) -> Table:
+    """What each graph measured."""
     table = Table("file", "bytes", "operators", "ms here", "against torch")
     for item in artefacts:
         parity = "; ".join(

@@ -1,7 +1,7 @@
 """Which graphs a target wants, and making them: each an Artefact with what torch says its output is."""
 
-from collections.abc import Callable
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 import onnx
@@ -11,7 +11,7 @@ from edge_s2i.audio.constants import MEL_BANDS
 from edge_s2i.models.spectral_trunk import FRAMES_A_STEP
 from edge_s2i.runtime.backends import LiteRtBackend, OnnxBackend
 from edge_s2i.runtime.graph_choice import ENCODER_INPUTS, GENERATOR_INPUTS
-from edge_s2i.runtime.split_graphs import HEAD_INPUTS, MAPPING_INPUTS, SYNTHESIS_INPUTS, TRUNK_INPUTS
+from edge_s2i.runtime.split_graphs import HEAD_INPUTS, SYNTHESIS_INPUTS, TRUNK_INPUTS
 from export import tflite_graphs
 from export.artefact import Artefact, Feed, Reference
 from export.calibration import measure_ranges, tensorrt_cache
@@ -23,8 +23,9 @@ from export.device_modules import (
 )
 from export.faster_encoder import faster_encoder
 from export.faster_generator import faster_generator
+from export.generator_graphs import GeneratorGraphs, Say
 from export.material import Material, double, reference
-from export.onnx_graphs import ExportError, batched_graph, encoder_graph, fixed_graph, generator_graph, head_graph
+from export.onnx_graphs import ExportError, batched_graph, encoder_graph, fixed_graph, head_graph
 from export.onnx_quantization import (
     activations_up_to,
     nodes_before_convolution,
@@ -34,35 +35,37 @@ from export.onnx_quantization import (
 )
 from export.parity import Session, psnr
 from export.parts import FUSED_INPUTS, Parts
-from export.pixel_output import check_pixel_blocks, with_pixel_blocks
-from export.sensitivity import cosine_loss, mixed_precision, picture_loss, sweep
+from export.sensitivity import cosine_loss, mixed_precision, sweep
 from export.weight_compression import compress_weights
 from export.whole_utterance import whole_utterances
 
 STREAM_INPUTS = ("log_mel", "state")
 MOST_POINTS_LOST = 1.0  # of accuracy, by integers
 _BUDGETS = (0.004, 0.002, 0.001, 0.0005, 0.00025)  # 1 - mean cosine; the first whose accuracy holds is taken
-_PICTURE_BUDGETS = (-36.0, -38.0, -40.0)  # dB of PSNR, negative
 _ENOUGH = 36.0  # dB of an integer synthesis, one above the gate, which takes other engines' rounding too
 _WIDE = (8, 16, 32, 64)  # px; levels up to here get 16-bit activations until that is enough
 _SWEPT = 24  # inputs that a layer's sensitivity is taken on
 
-Say = Callable[[str], None]
 
-
-class GraphSet:
+class GraphSet(GeneratorGraphs):
     """Makes the graphs of a Material, each network converted once and then reduced."""
 
+    material: Material
+    parts: Parts
+    inputs: ClassVar[dict[str, tuple[str, ...]]] = {
+        **GeneratorGraphs.inputs,
+        "encoder": ENCODER_INPUTS,
+        "speech_to_picture": FUSED_INPUTS,
+        "trunk": TRUNK_INPUTS,
+        "trunk_stream": STREAM_INPUTS,
+        "head": HEAD_INPUTS,
+    }
+
     def __init__(self, material: Material, say: Say) -> None:
-        self.material = material
-        self.say = say
-        self.settings = material.settings
+        super().__init__(material, Parts(material), say)
         self.encoder = material.weights.encoder
-        self.generator = material.generator
-        self.parts = Parts(material)
         self.extra_files: dict[str, bytes] = {}
         self.wide: dict[str, int] = {}  # px up to which activations have 16 bits, by file
-        self.kept: dict[str, tuple[str, ...]] = {}  # layers that mixed precision left in float, by file
 
     def make(self) -> list[Artefact]:
         """Every graph that the settings ask for."""
@@ -86,41 +89,35 @@ class GraphSet:
 
     # ONNX of any length and batch
 
-    @cache  # noqa: B019 -- lives as long as one export
     def float_onnx(self, role: str) -> onnx.ModelProto:
         """The network as it was trained: the encoder of one utterance of any length, the generator of any batch."""
-        self.say(f"{role} to ONNX")
-        if role == "encoder":
-            return whole_utterances(encoder_graph(self.encoder))
-        config = self.generator.config
-        return generator_graph(self.generator, config.embedding_dim, config.latent_dim, max(1, len(config.styles)))
+        return self.float_encoder() if role == "encoder" else self.float_generator()
+
+    @cache  # noqa: B019 -- lives as long as one export
+    def float_encoder(self) -> onnx.ModelProto:
+        """The encoder of one utterance of any length."""
+        self.say("encoder to ONNX")
+        return whole_utterances(encoder_graph(self.encoder))
 
     def _onnx(self, precision: str) -> list[Artefact]:
-        graphs = {role: self._reduced(role, precision) for role in ("encoder", "generator")}
-        return [
-            self._artefact(role, "onnx", precision, graph.SerializeToString(), self.parts.whole_reference(role, "any"))
-            for role, graph in graphs.items()
-        ]
+        content = self._reduced_encoder(precision).SerializeToString()
+        encoder = self._artefact("encoder", "onnx", precision, content, self.parts.whole_reference("encoder", "any"))
+        return [encoder, self.onnx_generator(precision)]
 
-    def _reduced(self, role: str, precision: str) -> onnx.ModelProto:
+    def _reduced_encoder(self, precision: str) -> onnx.ModelProto:
         if precision == "int8":  # of the plain graph: ranges of what a rewriting shifts are wider
-            return self._mixed_encoder() if role == "encoder" else self._mixed_generator()
-        graph = self._quick_onnx(role)
+            return self._mixed_encoder()
+        graph = self._quick_encoder()
         if precision == "fp16":
             return to_fp16(graph)
-        if role == "generator":
-            graph = with_pixel_blocks(graph)
-        graph = compress_weights(graph) if precision == "int8-weights" else graph
-        if role == "generator":
-            check_pixel_blocks(graph, self.material.compared_conditions)
-        return graph
+        return compress_weights(graph) if precision == "int8-weights" else graph
 
     @cache  # noqa: B019
-    def _quick_onnx(self, role: str) -> onnx.ModelProto:
-        return (faster_encoder if role == "encoder" else faster_generator)(self.float_onnx(role))
+    def _quick_encoder(self) -> onnx.ModelProto:
+        return faster_encoder(self.float_encoder())
 
     def _mixed_encoder(self) -> onnx.ModelProto:
-        material, graph = self.material, self.float_onnx("encoder")
+        material, graph = self.material, self.float_encoder()
         self.say("ranges and sensitivities of the encoder")
         feeds = material.speech(material.training_clips)
         ranges = measure_ranges(graph, feeds, tensors_to_measure(graph))
@@ -136,22 +133,6 @@ class GraphSet:
                 self.kept["encoder.int8.onnx"] = mixed.kept
                 return small
         raise ExportError(f"static int8 costs the encoder {lost:.1f} points; at most {MOST_POINTS_LOST} is allowed")
-
-    def _mixed_generator(self) -> onnx.ModelProto:
-        material, graph = self.material, self.float_onnx("generator")
-        self.say("ranges and sensitivities of the generator")
-        ranges = measure_ranges(graph, material.training_conditions, tensors_to_measure(graph))
-        swept = material.compared_conditions + material.training_conditions[:8]
-        order = sweep(graph, ranges, swept, picture_loss)
-        for budget in _PICTURE_BUDGETS:
-            mixed = mixed_precision(graph, ranges, swept, picture_loss, budget, order)
-            small = compress_weights(mixed.graph)
-            loss = picture_loss(_outputs(small, material.compared_conditions), self.parts.pictures())
-            self.say(f"generator: {len(mixed.kept)} of {len(order)} layers in float, PSNR {-loss:.1f} dB")
-            if loss <= -35.5:
-                self.kept["generator.int8.onnx"] = mixed.kept
-                return small
-        raise ExportError(f"static int8 leaves pictures at {-loss:.1f} dB PSNR; 35 dB or more is allowed")
 
     # one graph from samples to picture
 
@@ -220,18 +201,15 @@ class GraphSet:
 
     def _tflite(self) -> list[Artefact]:
         precisions = self.settings.precisions
-        whole = [precision for precision in precisions if precision != "int8"]
         made: list[Artefact] = []
-        reducers = {"fp16": tflite_graphs.weights_to_fp16, "int8-weights": tflite_graphs.weights_to_int8}
-        if whole:
-            for role in ("encoder", "generator"):
-                self.say(f"{role} to TFLite")
-                graph = tflite_graphs.tflite_graph(*self.parts.whole_fixed(role))
-                for precision in whole:
-                    content = reducers.get(precision, lambda same: same)(graph)
-                    made.append(
-                        self._artefact(role, "litert", precision, content, self.parts.whole_reference(role, "fixed"))
-                    )
+        if whole := [precision for precision in precisions if precision != "int8"]:
+            self.say("encoder to TFLite")
+            graph = tflite_graphs.tflite_graph(*self.parts.whole_fixed("encoder"))
+            kept = self.parts.whole_reference("encoder", "fixed")
+            for precision in whole:
+                content = tflite_graphs.reduced(graph, precision)
+                made.append(self._artefact("encoder", "litert", precision, content, kept))
+            made += self.litert_generators(whole)
         if "int8" in precisions:
             made += self._integer_tflite()
         for item in made:
@@ -373,42 +351,7 @@ class GraphSet:
         self.extra_files["jetson/build_engines.py"] = recipe()
         return made
 
-    def _artefact(self, role: str, engine: str, precision: str, content: bytes, kept: Reference) -> Artefact:
-        names = {
-            "encoder": ENCODER_INPUTS,
-            "generator": GENERATOR_INPUTS,
-            "speech_to_picture": FUSED_INPUTS,
-            "trunk": TRUNK_INPUTS,
-            "trunk_stream": STREAM_INPUTS,
-            "head": HEAD_INPUTS,
-            "mapping": MAPPING_INPUTS,
-            "synthesis": SYNTHESIS_INPUTS,
-        }[role]
-        of_engine = ("onnx", "web") if engine == "onnx" else ("tflite", "android")
-        targets = tuple(name for name in self.settings.targets if name in of_engine)
-        return Artefact(
-            role=role,
-            engine=engine,
-            precision=precision,
-            content=content,
-            inputs=names,
-            reference=kept,
-            targets=targets,
-            operators=_operators(engine, content),
-        )
-
 
 def _smaller(graph: onnx.ModelProto) -> onnx.ModelProto:
     """Integer weights but for the log-mel's: a Fourier transform in 8 bits hears its own rounding."""
     return compress_weights(graph, keep=("log_mel.",))
-
-
-def _outputs(graph: onnx.ModelProto, feeds: list[Feed]) -> np.ndarray:
-    backend = OnnxBackend(graph.SerializeToString(), 1)
-    return np.concatenate([backend.run(feed) for feed in feeds])
-
-
-def _operators(engine: str, content: bytes) -> int:
-    if engine == "onnx":
-        return len(onnx.ModelProto.FromString(content).graph.node)
-    return len(tflite_graphs.operators(content))

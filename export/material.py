@@ -28,16 +28,53 @@ _PICTURES = 16  # that a generator is compared on
 
 
 @dataclass(frozen=True)
-class Material:
-    """Both networks as they go out, with their calibrated confidence; see `load_material`."""
+class GeneratorMaterial:
+    """The generator as it goes out, and embeddings (N, D) that it is made and judged by."""
 
     settings: ExportSettings
-    weights: SpeechWeights
     generator: Generator
+    embeddings: np.ndarray
+
+    def conditions(self, embeddings: np.ndarray) -> list[Feed]:
+        """Generator inputs of embeddings (N, D), one feed each: every second with a latent, every style in turn."""
+        config = self.generator.config
+        styles = np.eye(max(1, len(config.styles)), dtype=np.float32)
+        random = np.random.default_rng(0)
+        latents = random.standard_normal((len(embeddings), config.latent_dim)).astype(np.float32)
+        latents[::2] = 0.0
+        return [
+            {
+                "embedding": embeddings[row : row + 1],
+                "latent": latents[row : row + 1],
+                "style": styles[row % len(styles)][None],
+            }
+            for row in range(len(embeddings))
+        ]
+
+    @cached_property
+    def compared_conditions(self) -> list[Feed]:
+        """Generator inputs that pictures are compared on."""
+        places = np.linspace(0, len(self.embeddings) - 1, min(_PICTURES, len(self.embeddings))).astype(int)
+        return self.conditions(self.embeddings[places])
+
+    @cached_property
+    def training_conditions(self) -> list[Feed]:
+        """Generator inputs that ranges are read off."""
+        count = min(self.settings.calibration_clips, len(self.embeddings))
+        return self.conditions(np.random.default_rng(0).choice(self.embeddings, count, replace=False))
+
+
+@dataclass(frozen=True)
+class Material(GeneratorMaterial):
+    """Both networks as they go out, with their calibrated confidence; see `load_material`.
+
+    embeddings: of the validation clips, as torch gives them.
+    """
+
+    weights: SpeechWeights
     pack: Pack
     cache: LogMelCache
     validation: np.ndarray  # clips
-    embeddings: np.ndarray  # (clips, D) of the validation clips, as torch gives them
     calibration: Calibration
 
     def speech(self, clips: Sequence[int] | np.ndarray) -> list[Feed]:
@@ -74,28 +111,6 @@ class Material:
         if len(short) == 0:
             raise ExportError(f"no validation clip fits into {self.settings.frames} frames; give --frames more")
         return short[np.linspace(0, len(short) - 1, min(8, len(short))).astype(int)]
-
-    def conditions(self, embeddings: np.ndarray) -> list[Feed]:
-        """Generator inputs of embeddings (N, D), one feed each: every second with a latent, every style in turn."""
-        config = self.generator.config
-        styles = np.eye(max(1, len(config.styles)), dtype=np.float32)
-        random = np.random.default_rng(0)
-        latents = random.standard_normal((len(embeddings), config.latent_dim)).astype(np.float32)
-        latents[::2] = 0.0
-        return [
-            {
-                "embedding": embeddings[row : row + 1],
-                "latent": latents[row : row + 1],
-                "style": styles[row % len(styles)][None],
-            }
-            for row in range(len(embeddings))
-        ]
-
-    @cached_property
-    def compared_conditions(self) -> list[Feed]:
-        """Generator inputs that pictures are compared on."""
-        places = np.linspace(0, len(self.embeddings) - 1, min(_PICTURES, len(self.embeddings))).astype(int)
-        return self.conditions(self.embeddings[places])
 
     @cached_property
     def training_conditions(self) -> list[Feed]:
@@ -165,11 +180,12 @@ def load_material(settings: ExportSettings) -> Material:
         raise ExportError(f"{settings.data} has no clips of split val to calibrate the confidence on")
     embeddings = weights.embed(cache, validation).numpy()
     calibration = _calibrate(weights, embeddings, cache.concept[validation], cache, validation)
-    generator = _with_config(generator, generator.config.with_doubt_of(calibration.temperature))
-    return Material(settings, weights, generator, pack, cache, validation, embeddings, calibration)
+    generator = with_config(generator, generator.config.with_doubt_of(calibration.temperature))
+    return Material(settings, generator, embeddings, weights, pack, cache, validation, calibration)
 
 
-def _with_config(generator: Generator, config: GeneratorConfig) -> Generator:
+def with_config(generator: Generator, config: GeneratorConfig) -> Generator:
+    """The same weights, in evaluation mode, read as `config` says."""
     changed = Generator(config)
     changed.load_state_dict(generator.state_dict())
     return changed.eval().requires_grad_(False)

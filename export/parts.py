@@ -23,21 +23,69 @@ from export.device_modules import (
     TrunkWindow,
     quiet_window,
 )
-from export.material import Material, double, reference
+from export.material import GeneratorMaterial, Material, double, reference
 
 FUSED_INPUTS = ("samples", "lengths", "latent", "style")
 
 _EXAMPLES = Path(edge_s2i.__file__).parent / "examples"
 
 
-class Parts:
-    """Of the networks of a Material; references are made once."""
+class GeneratorParts:
+    """Of a material's generator; references are made once."""
+
+    def __init__(self, material: GeneratorMaterial) -> None:
+        self.material = material
+        self.generator = material.generator
+
+    def condition_example(self, batch: int) -> list[torch.Tensor]:
+        """Inputs of the generator."""
+        feeds = self.material.compared_conditions[:batch]
+        return [torch.from_numpy(np.concatenate([feed[name] for feed in feeds])) for name in GENERATOR_INPUTS]
+
+    @cache  # noqa: B019
+    def generator_reference(self, length: str) -> Reference:
+        """Of the whole generator; length: "any", or "fixed" to one picture at a time."""
+        feeds = list(self.material.compared_conditions)
+        if length == "any" and len(feeds) > 3:  # a batch size that no example had
+            feeds = [_joined(feeds[:3]), *feeds[3:]]
+        return Reference("picture", feeds, reference(double(self.generator), feeds, GENERATOR_INPUTS))
+
+    @cache  # noqa: B019
+    def mapping_reference(self) -> Reference:
+        """Of the generator's mapping."""
+        feeds = self.material.compared_conditions
+        return Reference("values", feeds, reference(double(ConceptMapping(self.generator)), feeds, MAPPING_INPUTS))
+
+    def synthesis_reference(self, channels_last: bool) -> Reference:
+        """Of the generator's synthesis behind its mapping."""
+        feeds = [{"w": w} for w in self.mapping_reference().outputs]
+        outputs = reference(double(Synthesis(self.generator)), feeds, SYNTHESIS_INPUTS)
+        return Reference("picture", feeds, [out.transpose(0, 2, 3, 1) if channels_last else out for out in outputs])
+
+    @cache  # noqa: B019
+    def training_w(self) -> np.ndarray:
+        """(N, w_dim) of the training conditions: what a synthesis is calibrated on."""
+        with torch.inference_mode():
+            mapping = ConceptMapping(self.generator).eval()
+            feeds = self.material.training_conditions
+            return np.concatenate(
+                [mapping(*(torch.from_numpy(feed[name]) for name in MAPPING_INPUTS)).numpy() for feed in feeds]
+            )
+
+    def pictures(self) -> np.ndarray:
+        """(N, 3, H, W) that the generator draws of the compared conditions."""
+        return np.concatenate(reference(double(self.generator), self.material.compared_conditions, GENERATOR_INPUTS))
+
+
+class Parts(GeneratorParts):
+    """Of both networks of a Material."""
+
+    material: Material
 
     def __init__(self, material: Material) -> None:
-        self.material = material
+        super().__init__(material)
         self.settings = material.settings
         self.encoder = material.weights.encoder
-        self.generator = material.generator
 
     def whole_fixed(self, role: str) -> tuple[nn.Module, list[torch.Tensor]]:
         """A whole network and an example of fixed sizes, batch 1."""
@@ -46,20 +94,12 @@ class Parts:
             return self.encoder, [torch.randn(1, MEL_BANDS, frames), torch.tensor([frames])]
         return self.generator, self.condition_example(1)
 
-    def condition_example(self, batch: int) -> list[torch.Tensor]:
-        """Inputs of the generator."""
-        feeds = self.material.compared_conditions[:batch]
-        return [torch.from_numpy(np.concatenate([feed[name] for feed in feeds])) for name in GENERATOR_INPUTS]
-
     @cache  # noqa: B019
     def whole_reference(self, role: str, length: str) -> Reference:
         """Of a whole network; length: "any", or "fixed" as the settings say."""
-        material = self.material
         if role == "generator":
-            feeds = list(material.compared_conditions)
-            if length == "any" and len(feeds) > 3:  # a batch size that no example had
-                feeds = [_joined(feeds[:3]), *feeds[3:]]
-            return Reference("picture", feeds, reference(double(self.generator), feeds, GENERATOR_INPUTS))
+            return self.generator_reference(length)
+        material = self.material
         feeds = (material.speech if length == "any" else material.fixed_speech)(material.compared_clips)
         if length == "any":  # a graph of one utterance may be given more than that is long
             first = feeds[0]
@@ -102,32 +142,6 @@ class Parts:
             {"heard": value, "steps": length // FRAMES_A_STEP + 1} for value, length in zip(heard, lengths, strict=True)
         ]
         return Reference("embedding", feeds, reference(double(EncoderHead(self.encoder)), feeds, HEAD_INPUTS))
-
-    @cache  # noqa: B019
-    def mapping_reference(self) -> Reference:
-        """Of the generator's mapping."""
-        feeds = self.material.compared_conditions
-        return Reference("values", feeds, reference(double(ConceptMapping(self.generator)), feeds, MAPPING_INPUTS))
-
-    def synthesis_reference(self, channels_last: bool) -> Reference:
-        """Of the generator's synthesis behind its mapping."""
-        feeds = [{"w": w} for w in self.mapping_reference().outputs]
-        outputs = reference(double(Synthesis(self.generator)), feeds, SYNTHESIS_INPUTS)
-        return Reference("picture", feeds, [out.transpose(0, 2, 3, 1) if channels_last else out for out in outputs])
-
-    @cache  # noqa: B019
-    def training_w(self) -> np.ndarray:
-        """(N, w_dim) of the training conditions: what a synthesis is calibrated on."""
-        with torch.inference_mode():
-            mapping = ConceptMapping(self.generator).eval()
-            feeds = self.material.training_conditions
-            return np.concatenate(
-                [mapping(*(torch.from_numpy(feed[name]) for name in MAPPING_INPUTS)).numpy() for feed in feeds]
-            )
-
-    def pictures(self) -> np.ndarray:
-        """(N, 3, H, W) that the generator draws of the compared conditions."""
-        return np.concatenate(reference(double(self.generator), self.material.compared_conditions, GENERATOR_INPUTS))
 
     def encoder_of_trunk(self, trunk) -> SplitEncoder:
         """A Backend of a trunk with the head in torch behind it."""

@@ -55,6 +55,13 @@ def _packed(module: nn.Module) -> nn.Module:
     return module
 
 
+def reduced(graph: bytes, precision: str) -> bytes:
+    """A whole graph at a precision that computes in float."""
+    if precision == "fp16":
+        return weights_to_fp16(graph)
+    return weights_to_int8(graph) if precision == "int8-weights" else graph
+
+
 def weights_to_int8(graph: bytes) -> bytes:
     """Weights as 8-bit numbers with a scale a channel, arithmetic in float32."""
     from ai_edge_quantizer import recipe

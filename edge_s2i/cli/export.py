@@ -184,6 +184,26 @@ def _recover_speech(bundle: Path, output: Path, data: Path | None) -> None:
     )
 
 
+@app.command()
+def redraw(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder or zip.")],
+    picture: Annotated[Path, typer.Option(help="picture.safetensors of the same concepts, styles and sizes.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write: a folder, or a .zip.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The data pack of both, for a bundle that does not say which pictures it learned."),
+    ] = None,
+    runtimes: Annotated[
+        Path | None, typer.Option(help="Folder of other engines to check on; EDGE_S2I_RUNTIMES names it too.")
+    ] = None,
+) -> None:
+    """Another generator into a bundle, at the precisions it has; what hears and when it is sure stay as they are."""
+    from edge_s2i.bundle import read_bundle
+    from export.redrawing import redraw as redraw_bundle
+
+    redraw_bundle(read_bundle(bundle), picture, output, data, runtimes)
+
+
 @app.command("runtimes")
 def set_up_runtimes(
     folder: Annotated[Path, typer.Argument(help="Where other processes' engines go; a gigabyte.")],

@@ -13,7 +13,7 @@ USAGE = """\
 Usage: edge-s2i train speech|picture [OPTIONS]
        edge-s2i train average FIRST SECOND [--share 0.5] -o FILE
        edge-s2i train embed SPEECH --data PACK -o FILE
-       edge-s2i train refit PICTURE --data PACK -o FILE [--steps 400]
+       edge-s2i train refit PICTURE --data PACK -o FILE [--steps 100]
        edge-s2i train report RUN [-o FILE]
        edge-s2i train ablation --data PACK -o DIR [--steps 400]
 
@@ -21,7 +21,7 @@ Usage: edge-s2i train speech|picture [OPTIONS]
   picture  trains the generator, beside the speech stage or on its embeddings
   average  the mean of two speech.safetensors, of a run and of one that started from it
   embed    where a speech.safetensors puts every clip of a pack, for train picture's --data.embeddings
-  refit    concepts of a picture.safetensors whose first drawing came out blank, fitted again alone
+  refit    drawings of a picture.safetensors that came out blank, fitted again alone
   report   one HTML page of a run folder: plots, scores, sample sheets, configuration
   ablation trains the picture stage's losses on one short budget each, and prints a table
 
@@ -79,18 +79,20 @@ def refit(
     picture: Annotated[Path, typer.Argument(help="picture.safetensors of a run, or of `export recover`.")],
     data: Annotated[Path, typer.Option(help="The data pack that it learned on.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
-    steps: Annotated[int, typer.Option(help="For each few concepts that are fitted.")] = 400,
+    steps: Annotated[int, typer.Option(help="For each few concepts that are fitted.")] = 100,
     blank: Annotated[
         float, typer.Option(help="Share of blank paper's pixel error from which on a drawing counts as blank.")
     ] = 0.9,
+    features: Annotated[bool, typer.Option(help="Of the last quarter of steps the loss of features too.")] = True,
 ) -> None:
-    """Concepts whose first drawing came out as good as blank, fitted again: what their slots remember, nothing else."""
+    """Drawings that came out as good as blank, fitted again: what is remembered of them, and nothing else."""
     from edge_s2i.training.refitting import refit as refit_drawings
 
-    fitted = refit_drawings(picture, data, out, steps, blank)
+    fitted = refit_drawings(picture, data, out, steps, blank, features)
     for item in fitted:
-        print(f"{item.concept} ({item.style}): {item.before:.0%} of blank paper's error, now {item.after:.0%}")
-    print(f"wrote {out}: {len({item.concept for item in fitted})} concepts fitted again")
+        which = f"{item.style}, the first" if item.first else item.style
+        print(f"{item.concept} ({which}): {item.before:.0%} of blank paper's error, now {item.after:.0%}")
+    print(f"wrote {out}: {len(fitted)} drawings of {len({item.concept for item in fitted})} concepts fitted again")
 
 
 def report(

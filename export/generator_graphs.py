@@ -1,0 +1,123 @@
+"""The generator's graphs: made of one material, each an Artefact with what torch says its output is."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import ClassVar
+
+import numpy as np
+import onnx
+
+from edge_s2i.runtime.backends import OnnxBackend
+from edge_s2i.runtime.graph_choice import GENERATOR_INPUTS
+from edge_s2i.runtime.split_graphs import MAPPING_INPUTS, SYNTHESIS_INPUTS
+from export import tflite_graphs
+from export.artefact import Artefact, Feed, Reference
+from export.calibration import measure_ranges
+from export.faster_generator import faster_generator
+from export.material import GeneratorMaterial
+from export.onnx_graphs import ExportError, generator_graph
+from export.onnx_quantization import tensors_to_measure, to_fp16
+from export.parts import GeneratorParts
+from export.pixel_output import check_pixel_blocks, with_pixel_blocks
+from export.sensitivity import mixed_precision, picture_loss, sweep
+from export.weight_compression import compress_weights
+
+_PICTURE_BUDGETS = (-36.0, -38.0, -40.0)  # dB of PSNR, negative
+
+Say = Callable[[str], None]
+
+
+class GeneratorGraphs:
+    """Makes the graphs of a material's generator, converted once and then reduced."""
+
+    inputs: ClassVar[dict[str, tuple[str, ...]]] = {  # by role
+        "generator": GENERATOR_INPUTS,
+        "mapping": MAPPING_INPUTS,
+        "synthesis": SYNTHESIS_INPUTS,
+    }
+
+    def __init__(self, material: GeneratorMaterial, parts: GeneratorParts, say: Say) -> None:
+        self.material = material
+        self.parts = parts
+        self.say = say
+        self.settings = material.settings
+        self.generator = material.generator
+        self.kept: dict[str, tuple[str, ...]] = {}  # layers that mixed precision left in float, by file
+
+    @cache  # noqa: B019 -- lives as long as one export
+    def float_generator(self) -> onnx.ModelProto:
+        """The generator of any batch, as it was trained."""
+        self.say("generator to ONNX")
+        config = self.generator.config
+        return generator_graph(self.generator, config.embedding_dim, config.latent_dim, max(1, len(config.styles)))
+
+    def onnx_generator(self, precision: str) -> Artefact:
+        """The generator for ONNX Runtime, of any batch."""
+        content = self._reduced_generator(precision).SerializeToString()
+        return self._artefact("generator", "onnx", precision, content, self.parts.generator_reference("any"))
+
+    def litert_generators(self, precisions: Sequence[str]) -> list[Artefact]:
+        """The generator for LiteRT, one picture at a time, at precisions other than int8."""
+        self.say("generator to TFLite")
+        graph = tflite_graphs.tflite_graph(self.generator, self.parts.condition_example(1))
+        kept = self.parts.generator_reference("fixed")
+        return [
+            self._artefact("generator", "litert", precision, tflite_graphs.reduced(graph, precision), kept)
+            for precision in precisions
+        ]
+
+    def _reduced_generator(self, precision: str) -> onnx.ModelProto:
+        if precision == "int8":  # of the plain graph: ranges of what a rewriting shifts are wider
+            return self._mixed_generator()
+        graph = self._quick_generator()
+        if precision == "fp16":
+            return to_fp16(graph)
+        graph = with_pixel_blocks(graph)
+        graph = compress_weights(graph) if precision == "int8-weights" else graph
+        check_pixel_blocks(graph, self.material.compared_conditions)
+        return graph
+
+    @cache  # noqa: B019
+    def _quick_generator(self) -> onnx.ModelProto:
+        return faster_generator(self.float_generator())
+
+    def _mixed_generator(self) -> onnx.ModelProto:
+        material, graph = self.material, self.float_generator()
+        self.say("ranges and sensitivities of the generator")
+        ranges = measure_ranges(graph, material.training_conditions, tensors_to_measure(graph))
+        swept = material.compared_conditions + material.training_conditions[:8]
+        order = sweep(graph, ranges, swept, picture_loss)
+        for budget in _PICTURE_BUDGETS:
+            mixed = mixed_precision(graph, ranges, swept, picture_loss, budget, order)
+            small = compress_weights(mixed.graph)
+            loss = picture_loss(_outputs(small, material.compared_conditions), self.parts.pictures())
+            self.say(f"generator: {len(mixed.kept)} of {len(order)} layers in float, PSNR {-loss:.1f} dB")
+            if loss <= -35.5:
+                self.kept["generator.int8.onnx"] = mixed.kept
+                return small
+        raise ExportError(f"static int8 leaves pictures at {-loss:.1f} dB PSNR; 35 dB or more is allowed")
+
+    def _artefact(self, role: str, engine: str, precision: str, content: bytes, kept: Reference) -> Artefact:
+        of_engine = ("onnx", "web") if engine == "onnx" else ("tflite", "android")
+        targets = tuple(name for name in self.settings.targets if name in of_engine)
+        return Artefact(
+            role=role,
+            engine=engine,
+            precision=precision,
+            content=content,
+            inputs=self.inputs[role],
+            reference=kept,
+            targets=targets,
+            operators=_operators(engine, content),
+        )
+
+
+def _outputs(graph: onnx.ModelProto, feeds: list[Feed]) -> np.ndarray:
+    backend = OnnxBackend(graph.SerializeToString(), 1)
+    return np.concatenate([backend.run(feed) for feed in feeds])
+
+
+def _operators(engine: str, content: bytes) -> int:
+    if engine == "onnx":
+        return len(onnx.ModelProto.FromString(content).graph.node)
+    return len(tflite_graphs.operators(content))
