@@ -205,13 +205,17 @@ def _memory(graph: GraphEditor, found: Weights, config: GeneratorConfig) -> Iter
     prefix = "mapping.memory."
     wander = _product(graph, found, ["latent"], prefix + "wander.weight")
     yield wander[0], wander[1] / config.doubt
-    keys = _product(graph, found, wander[2], prefix + "keys.weight")
-    yield keys[0], keys[1] / config.sharpness
-    attention = _outputs(graph, keys[2], "Softmax")
+    cosines = [name for node in graph.takers(prefix + "keys.weight") for name in node.output]
+    logits = _outputs(graph, _outputs(graph, cosines, "Add"), "Mul")
+    if not cosines:  # graphs of before cosines were summed exactly have the sharpness in the keys
+        keys = _product(graph, found, wander[2], prefix + "keys.weight")
+        yield keys[0], keys[1] / config.sharpness
+        logits = keys[2]
+    attention = _outputs(graph, logits, "Softmax")
     values = _product(graph, found, attention, prefix + "values.weight")
     yield values[0], values[1] / VALUE_GAIN
     if config.drawings > 1:
-        decision = _outputs(graph, _outputs(graph, keys[2], "Mul"), "Softmax")
+        decision = _outputs(graph, _outputs(graph, logits, "Mul"), "Softmax")
         codes = _product(graph, found, decision, "mapping.drawings.codes.weight")
         yield codes[0], codes[1] / VALUE_GAIN
 

@@ -1,5 +1,6 @@
 """The generator: what it takes and gives, how it grows, and that an ONNX runtime draws the same."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +30,8 @@ SMALL = GeneratorConfig(
 )
 # What edge delegates run; Gemm is FullyConnected, the rest are shape bookkeeping that runtimes fold away.
 DELEGATE_OPERATORS = {
-    "Conv", "Gemm", "MatMul", "Softmax", "Add", "Mul", "Resize", "DepthToSpace", "LeakyRelu", "Clip", "Reshape"
+    "Conv", "Gemm", "MatMul", "Softmax", "Add", "Mul", "Resize", "DepthToSpace", "LeakyRelu", "Clip", "Reshape",
+    "Round", "Div", "Sub", "ReduceMax",  # of the memory alone
 }  # fmt: skip
 
 
@@ -195,6 +197,28 @@ def test_memory_answers_with_the_slot_whose_key_it_heard_and_mixes_in_doubt() ->
         assert {0, 1} <= set(read[1].tolist())
     with pytest.raises(TrainingError, match=r"keys \(5, 64\), not \(4, 64\)"):
         memory.place_keys(keys[:4])
+
+
+def test_a_doubtful_word_is_decided_as_exactly_in_float32() -> None:
+    random = torch.Generator().manual_seed(1)
+    memory = Generator(replace(SMALL, embedding_dim=256, latent_dim=64, concepts=500, sharpness=200.0)).mapping.memory
+    # As far apart as concepts are that sound alike, and cosines as large as those of words said clearly.
+    first = F.normalize(torch.randn(1, 256, generator=random), dim=1)
+    memory.place_keys(F.normalize(first + 0.03 * torch.randn(500, 256, generator=random), dim=1))
+    latent = torch.randn(50, 64, generator=random)
+    nearest = memory.keys.weight[torch.randint(500, (2, 50), generator=random)].mean(0)
+    words = F.normalize(nearest + 0.01 * torch.randn(50, 256, generator=random), dim=1)
+    exact = copy.deepcopy(memory).double()
+    with torch.no_grad():
+        attention, decision = memory.attention_and_decision(words, 0.01 * latent)
+        right, rightly = exact.attention_and_decision(words.double(), 0.01 * latent.double())
+        heard = words + memory.doubt * memory.wander(0.01 * latent)
+        rounded = torch.softmax(memory.keys(heard * 200.0) * 8.0, dim=1)
+        cosines = exact.keys(heard.double())
+    torch.testing.assert_close(rightly, torch.softmax(cosines * 1600.0, dim=1), atol=3e-6, rtol=0)  # the same decision
+    assert (attention - right).abs().max() < 1e-6
+    assert (decision - rightly).abs().max() < 3e-6
+    assert (rounded - rightly).abs().max() > 2e-5
 
 
 def test_latents_choose_among_readings_as_often_as_they_are_likely() -> None:

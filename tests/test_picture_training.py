@@ -129,7 +129,7 @@ def test_drawing_learned_without_speech_goes_on_with_it(corpus: tuple[str, str],
     memory, before = heard.generator.mapping.memory, load_generator(path).mapping.memory
     assert torch.equal(memory.values.weight, before.values.weight)
     assert not torch.equal(memory.keys.weight, before.keys.weight)
-    assert torch.equal(memory.keys.weight, heard.trainer.datamodule.examples.prototypes)
+    assert (memory.keys.weight - heard.trainer.datamodule.examples.prototypes).abs().max() <= 2.0**-17
     assert torch.equal(memory.keys.weight, heard.ema.average.mapping.memory.keys.weight)
 
 

@@ -9,6 +9,10 @@ from edge_s2i.errors import TrainingError
 
 VALUE_GAIN = 32.0  # memories are read this much larger than they are stored; see ConceptMemory
 FIRST = 0  # place of the drawing that a concept shows where nothing else is asked for
+# Cosines are summed exactly: what is heard in whole steps, times keys in whole steps, is a multiple of 2**-23, of which
+# float32 holds every one below 2, in whatever order an engine adds them. See ConceptMemory.attention_and_decision.
+_KEY_STEP = 2.0**-16
+_HEARD_STEP = 2.0**-7
 _DECISION = 8.0  # times as sharp as the attention: whose drawings there are to choose among is not to be a mixture
 _SHARPNESS = 40.0  # of the latent's choice: nearly always of one drawing
 _NEVER = -1000.0  # added to the wish for a drawing that is not there
@@ -44,23 +48,32 @@ class ConceptMemory(nn.Module):
 
     @torch.no_grad()
     def place_keys(self, keys: Tensor) -> None:
-        """Takes unit-length keys (concepts, E). Raises TrainingError on any other shape."""
+        """Takes unit-length keys (concepts, E), each number to the nearest 2**-16. Raises TrainingError on any other
+        shape."""
         if keys.shape != self.keys.weight.shape:
             held = tuple(self.keys.weight.shape)
             raise TrainingError(f"the generator's memory holds keys {held}, not {tuple(keys.shape)}")
-        self.keys.weight.copy_(keys)
+        self.keys.weight.copy_(torch.round(keys / _KEY_STEP) * _KEY_STEP)
 
     def attention_and_decision(self, embedding: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Of embedding (B, E) and latent (B, Z) two attentions (B, slots), each of which sums to 1.
 
         `values` of the first, times VALUE_GAIN, is what is remembered; the second is sharper, of one slot unless two
         are alike.
+
+        Both want only how much less a cosine is than the largest, but 1,600 times as sharply: a cosine that float32
+        rounds once is a ten thousandth of a nat off, of a word in doubt between two concepts a few ten thousandths of
+        the picture. So the largest is taken away before anything is rounded: of whole steps of what is heard the
+        cosines are exact, and what is left beside them is so small that its rounding is too.
         """
         # In fp32 even under autocast: a bf16 cosine times the sharpness is off by half a nat.
         with torch.autocast(embedding.device.type, enabled=False):
             width = self.keys.weight.dtype
             heard = embedding.to(width) + self.doubt * self.wander(latent.to(width))
-            logits = self.keys(heard * self.sharpness)
+            steps = torch.round(heard / _HEARD_STEP) * _HEARD_STEP
+            exact = self.keys(steps)
+            below = exact - exact.amax(dim=1, keepdim=True) + self.keys(heard - steps)
+            logits = below * self.sharpness
             return torch.softmax(logits, dim=1), torch.softmax(logits * _DECISION, dim=1)
 
 

@@ -4,7 +4,8 @@ After Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN
 and Belousov 2021, "MobileStyleGAN" (depthwise-separable layers). What differs, and why:
 
 * Activations are scaled and shifted per sample, weights never are, so every operator is one that an edge delegate
-  runs: Conv, DepthwiseConv, FullyConnected, Softmax, Add, Mul, nearest Resize, DepthToSpace, LeakyReLU, Clip.
+  runs: Conv, DepthwiseConv, FullyConnected, Softmax, Add, Mul, nearest Resize, DepthToSpace, LeakyReLU, Clip; and in
+  the memory, which an NPU leaves to the CPU, Round, Sub and ReduceMax.
 * Residual branches with small initial weights replace demodulation; each depthwise filter is its channel's trained
   scale.
 * Entering a level, the 1x1 convolution and the modulation run before the upsampling: a 1x1 convolution commutes with
