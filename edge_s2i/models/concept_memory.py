@@ -70,9 +70,10 @@ class ConceptMemory(nn.Module):
         with torch.autocast(embedding.device.type, enabled=False):
             width = self.keys.weight.dtype
             heard = embedding.to(width) + self.doubt * self.wander(latent.to(width))
-            steps = torch.round(heard / _HEARD_STEP) * _HEARD_STEP
+            steps = torch.round(heard / _HEARD_STEP)
             exact = self.keys(steps)
-            below = exact - exact.amax(dim=1, keepdim=True) + self.keys(heard - steps)
+            # A step's size multiplies what is behind the product: before it, converters make a second weight of it.
+            below = (exact - exact.amax(dim=1, keepdim=True)) * _HEARD_STEP + self.keys(heard - steps * _HEARD_STEP)
             logits = below * self.sharpness
             return torch.softmax(logits, dim=1), torch.softmax(logits * _DECISION, dim=1)
 
