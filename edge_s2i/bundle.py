@@ -31,6 +31,7 @@ from edge_s2i.manifest import (
     GraphInfo,
     GraphVariant,
     Manifest,
+    manifest_text,
 )
 from edge_s2i.prototypes import read_prototypes
 
@@ -126,8 +127,8 @@ def write_bundle(path: str | os.PathLike, manifest: Manifest, files: Mapping[str
     _check_complete(manifest, files)
     for name in files:
         _check_name(name)
-    text = json.dumps(manifest.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    contents = {MANIFEST_NAME: text.encode(), **{name: bytes(files[name]) for name in hashes}}
+    contents = {MANIFEST_NAME: manifest_text(manifest.to_json()).encode()}
+    contents |= {name: bytes(files[name]) for name in hashes}
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

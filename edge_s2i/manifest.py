@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,6 +13,7 @@ from edge_s2i.errors import BundleError
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+_LONG = ("concepts", "captions")  # fields with an entry a concept
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ class Manifest:
 
     def caption(self, concept: str) -> str:
         """The English caption of a concept id."""
-        return self.captions.get(concept, concept.replace("-", " "))
+        return self.captions.get(concept, _spoken(concept))
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as it is written to manifest.json."""
@@ -184,7 +186,8 @@ class Manifest:
             "default_style": self.default_style,
             "languages": list(self.languages),
             "concepts": list(self.concepts),
-            "captions": dict(self.captions),
+            # Five of six say what the concept's own name says, and are left out; see from_json.
+            "captions": {name: text for name, text in self.captions.items() if text != _spoken(name)},
             "confidence": {item.name: getattr(self.confidence, item.name) for item in fields(self.confidence)},
             "models": {
                 "encoder": _graph_to_json(self.encoder, "macs_3s"),
@@ -222,7 +225,7 @@ class Manifest:
                 default_style=content["default_style"],
                 languages=tuple(content["languages"]),
                 concepts=tuple(content["concepts"]),
-                captions=content["captions"],
+                captions={**{name: _spoken(name) for name in content["concepts"]}, **content["captions"]},
                 confidence=ConfidenceSettings(
                     **{item.name: content["confidence"][item.name] for item in fields(ConfidenceSettings)}
                 ),
@@ -244,6 +247,27 @@ class Manifest:
             raise BundleError(f"{MANIFEST_NAME} lacks the field {error.args[0]!r}; make the bundle again") from error
         except (TypeError, AttributeError) as error:
             raise BundleError(f"{MANIFEST_NAME} has a field of the wrong type ({error})") from error
+
+
+def manifest_text(content: Mapping[str, Any]) -> str:
+    """manifest.json of what Manifest.to_json gives: for people to read, but for two long lists of a line each."""
+    fields = []
+    for name, value in content.items():
+        long = name in _LONG
+        text = json.dumps(
+            value,
+            indent=None if long else 1,
+            separators=(",", ":") if long else None,
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+        indented = text.replace("\n", "\n ")
+        fields.append(f' "{name}": {indented}')
+    return "{\n" + ",\n".join(fields) + "\n}\n"
+
+
+def _spoken(concept: str) -> str:
+    return concept.replace("-", " ")
 
 
 def _graph_to_json(graph: GraphInfo, macs_name: str) -> dict[str, Any]:

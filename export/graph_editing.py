@@ -135,7 +135,7 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
 
 
 def fold_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights that `compress_weights` stored as 8-bit numbers as the float32 constants that they stand for."""
+    """Weights that `compress_weights` stored in fewer bits as the float32 constants that they stand for."""
     editor = GraphEditor(model)
     for node in list(editor.nodes):
         if node.op_type in ("Cast", "Mul") and all(name in editor.constants for name in node.input):

@@ -438,6 +438,18 @@ static bool check_together(const struct manifest *manifest, struct failure *fail
     return fail(failure, "default_style must be one of the styles; it is %s", manifest->default_style);
 }
 
+static bool spell_out(struct manifest *manifest, struct failure *failure)
+{
+    size_t i;
+
+    manifest->spoken = take(manifest->texts_used + 1, 1, failure);
+    if (manifest->spoken == NULL)
+        return false;
+    for (i = 0; i < manifest->texts_used; i++)
+        manifest->spoken[i] = manifest->texts[i] == '-' ? ' ' : manifest->texts[i];
+    return true;
+}
+
 bool manifest_read(struct manifest *manifest, const unsigned char *text, size_t length, struct failure *failure)
 {
     struct json json;
@@ -453,12 +465,13 @@ bool manifest_read(struct manifest *manifest, const unsigned char *text, size_t 
         return false;
     manifest->texts_room = length + 1;
     json_begin(&json, text, length, failure);
-    return read_fields(manifest, &json, failure) && check_together(manifest, failure);
+    return read_fields(manifest, &json, failure) && check_together(manifest, failure) && spell_out(manifest, failure);
 }
 
 void manifest_release(struct manifest *manifest)
 {
     free(manifest->texts);
+    free(manifest->spoken);
     free((void *)manifest->styles.items);
     free((void *)manifest->languages.items);
     free((void *)manifest->concepts.items);
@@ -473,5 +486,5 @@ const char *manifest_caption(const struct manifest *manifest, const char *concep
     for (i = 0; i < manifest->caption_count; i++)
         if (strcmp(manifest->captions[i].concept_name, concept_name) == 0)
             return manifest->captions[i].text;
-    return concept_name;
+    return manifest->spoken + (concept_name - manifest->texts);
 }

@@ -45,6 +45,7 @@ struct graph_files {
 
 struct manifest {
     char *texts; /* all strings below point in here */
+    char *spoken; /* the same with spaces for hyphens: what concepts are called that have no caption of their own */
     size_t texts_used, texts_room;
     const char *name;
     size_t image_size, embedding_dim, latent_dim;
@@ -62,7 +63,7 @@ struct manifest {
 bool manifest_read(struct manifest *manifest, const unsigned char *text, size_t length, struct failure *failure);
 void manifest_release(struct manifest *manifest);
 
-/* The caption of a concept, or the concept itself. */
+/* The caption of one of the manifest's concepts: as it is written there, or the concept's name with spaces for hyphens. */
 const char *manifest_caption(const struct manifest *manifest, const char *concept_name);
 
 #endif
