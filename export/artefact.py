@@ -42,6 +42,7 @@ class Artefact:
     parity: dict[str, str] = field(default_factory=dict)
     milliseconds: float | None = None
     refusal: str = ""  # why it must not exist, where that was found when it was made
+    not_for: Mapping[str, str] = field(default_factory=dict)  # names of runtimes that it is not meant for, and why
 
     @property
     def file(self) -> str:

@@ -35,6 +35,7 @@ from export.onnx_quantization import (
 )
 from export.parity import Session, psnr
 from export.parts import FUSED_INPUTS, Parts
+from export.runtimes import LEGACY_NAME
 from export.sensitivity import cosine_loss, mixed_precision, sweep
 from export.weight_compression import compress_weights
 from export.whole_utterance import whole_utterances
@@ -283,6 +284,7 @@ class GraphSet(GeneratorGraphs):
                 break
         if most:
             self.wide[made.file] = most
+            made.not_for = {LEGACY_NAME: "it has no QUANTIZE to 16 bits"}
         return made
 
     # ONNX of fixed sizes for builders of engines

@@ -60,11 +60,17 @@ def _judge_pictures(given: np.ndarray, right: np.ndarray, precision: str) -> Ver
 def check(artefacts: Sequence[Artefact], runtimes: Sequence[Runtime]) -> None:
     """Runs every artefact on every runtime of its engine and notes the verdicts; ExportError that names all failures.
 
-    A runtime that is not there is noted as not checked, never as passed.
+    A runtime that is not there, or that a graph is not meant for, is noted as not checked, never as passed.
     """
     failures = [item.refusal for item in artefacts if item.refusal]
     for runtime in runtimes:
-        chosen = [artefact for artefact in artefacts if artefact.engine == runtime.engine]
+        chosen = []
+        for artefact in artefacts:
+            if artefact.engine == runtime.engine:
+                if runtime.name in artefact.not_for:
+                    artefact.parity[runtime.name] = f"not checked: {artefact.not_for[runtime.name]}"
+                else:
+                    chosen.append(artefact)
         if not chosen:
             continue
         missing = runtime.missing()

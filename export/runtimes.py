@@ -20,8 +20,10 @@ from edge_s2i.runtime.backends import LiteRtBackend, OnnxBackend
 
 RUNTIMES_VARIABLE = "EDGE_S2I_RUNTIMES"
 LEGACY, WEB, ARM = "tflite-runtime", "web", "aarch64"  # folders in it
+LEGACY_NAME = "tflite-runtime 2.14"
 _RUNNERS = Path(__file__).parent / "runners"
-_TIMEOUT = 900  # s for all graphs of one engine; emulation is slow
+_TIMEOUT = 900  # s for all graphs of one engine
+_TIMEOUT_A_GRAPH = 120  # s more for each of them; emulation is slow
 
 Result = list[np.ndarray] | str  # outputs of the feeds, or why there are none
 
@@ -89,7 +91,7 @@ class Elsewhere:
             folder = Path(name)
             write_jobs(folder, self.engine, jobs)
             try:
-                process = self.start(folder)
+                process = self.start(folder, _TIMEOUT + _TIMEOUT_A_GRAPH * len(jobs))
             except (OSError, subprocess.TimeoutExpired) as error:
                 return [f"{type(error).__name__}: {error}"] * len(jobs)
             results = read_results(folder, jobs)
@@ -98,10 +100,10 @@ class Elsewhere:
                 return [f"exit code {process.returncode}: {lines[-1] if lines else 'no words'}"] * len(jobs)
             return results
 
-    def start(self, folder: Path) -> subprocess.CompletedProcess:
-        """Runs the command on the folder."""
+    def start(self, folder: Path, timeout: float) -> subprocess.CompletedProcess:
+        """Runs the command on the folder, for `timeout` seconds at most."""
         return subprocess.run(
-            [*self._command, str(folder)], capture_output=True, text=True, check=False, timeout=_TIMEOUT
+            [*self._command, str(folder)], capture_output=True, text=True, check=False, timeout=timeout
         )
 
 
@@ -127,7 +129,7 @@ def runtimes(folder: Path | None = None) -> list[Runtime]:
     return [
         Here("onnxruntime", "onnx"),
         Here("ai-edge-litert", "litert"),
-        Elsewhere("tflite-runtime 2.14", "litert", [str(legacy), script], None if legacy else _unset(folder, LEGACY)),
+        Elsewhere(LEGACY_NAME, "litert", [str(legacy), script], None if legacy else _unset(folder, LEGACY)),
         Elsewhere(
             "onnxruntime-web in Node",
             "onnx",

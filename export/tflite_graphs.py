@@ -18,6 +18,7 @@ from export.calibration import Range
 from export.onnx_graphs import ExportError
 from export.tflite_ranges import measure
 from export.tflite_rewrite import integer_activations
+from export.weight_compression import SMALLEST
 
 Feed = Mapping[str, np.ndarray]
 
@@ -63,10 +64,13 @@ def reduced(graph: bytes, precision: str) -> bytes:
 
 
 def weights_to_int8(graph: bytes) -> bytes:
-    """Weights as 8-bit numbers with a scale a channel, arithmetic in float32."""
+    """Weights as 8-bit numbers with a scale a channel, small ones excepted as in ONNX graphs, arithmetic in float32."""
     from ai_edge_quantizer import recipe
 
-    return _quantized(graph, recipe.weight_only_wi8_afp32())
+    steps = recipe.weight_only_wi8_afp32()
+    for step in steps:
+        step["op_config"]["min_weight_elements"] = SMALLEST
+    return _quantized(graph, steps)
 
 
 def weights_to_fp16(graph: bytes) -> bytes:

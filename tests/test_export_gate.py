@@ -81,6 +81,14 @@ def test_an_engine_that_is_absent_is_not_passed():
     assert made.parity == {"old": "not checked: it is not installed"}
 
 
+def test_a_graph_is_not_asked_of_an_engine_that_it_is_not_meant_for():
+    made, other = artefact(not_for={"old": "it has no such operator"}), artefact()
+    with pytest.raises(ExportError, match="does not run on old"):
+        check([made, other], [Elsewhere("old", "onnx", ["sh", "-c", "exit 3"])])
+    assert made.parity == {"old": "not checked: it has no such operator"}
+    check([made], [Elsewhere("old", "onnx", ["sh", "-c", "exit 3"])])
+
+
 def test_an_engine_that_dies_fails_the_graph(tmp_path):
     with pytest.raises(ExportError, match="does not run on broken: exit code 3"):
         check([artefact()], [Elsewhere("broken", "onnx", ["sh", "-c", "exit 3"])])
