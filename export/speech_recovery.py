@@ -29,6 +29,7 @@ from edge_s2i.data.log_mel_cache import LogMelCache
 from edge_s2i.data.pack import Pack
 from edge_s2i.data.splits import TRAIN
 from edge_s2i.evaluation.pooled_features import PictureFeatures
+from edge_s2i.models.dense_stages import DenseStem, DenseStep, NarrowBlock
 from edge_s2i.models.separable_trunk import BandBlock, SeparableTrunk
 from edge_s2i.models.speech_encoder import SeparableBlock, SpectralStem, SpeechEncoder, SpeechEncoderConfig
 from edge_s2i.models.speech_weights import PUBLISHED, published_in
@@ -237,11 +238,19 @@ def _learned_from(manifest: Manifest, config: SpeechEncoderConfig) -> list[str]:
 
 def _norms(encoder: SpeechEncoder) -> Iterator[tuple[str, str]]:
     """(norm, the layer that it may be folded into) by their names, of all but the one in front of the projection."""
-    yield "stem_norm", "stem.gather" if isinstance(encoder.stem, SpectralStem) else "stem"
+    yield "stem_norm", "stem.gather" if isinstance(encoder.stem, SpectralStem | DenseStem) else "stem"
     for name, module in encoder.named_modules():
         if isinstance(module, SpectralStem):
             yield f"{name}.first_norm", f"{name}.first"
             yield from ((f"{name}.norms.{place}", f"{name}.pointwise.{place}") for place in range(len(module.norms)))
+        elif isinstance(module, DenseStem):
+            yield f"{name}.first_norm", f"{name}.first"
+            yield f"{name}.second_norm", f"{name}.second"
+        elif isinstance(module, DenseStep):
+            yield f"{name}.norm", f"{name}.conv"
+        elif isinstance(module, NarrowBlock):
+            yield f"{name}.down_norm", f"{name}.down"
+            yield f"{name}.norm", f"{name}.up"
         elif isinstance(module, SeparableTrunk):
             yield f"{name}.stem_norm", f"{name}.stem"
         elif isinstance(module, SeparableBlock):

@@ -61,6 +61,28 @@ def test_speed_changes_lengths(speech: tuple[torch.Tensor, torch.Tensor], factor
     torch.testing.assert_close(warped[0, :, 20], log_mel[0, :, round(20 * factor)], atol=1e-3, rtol=1e-3)
 
 
+def test_speeds_of_a_batch_are_as_alike_as_asked() -> None:
+    torch.manual_seed(0)
+    batches = [
+        draw_warp(torch.full((64,), 100), LogMelAugmentationConfig(speed=(0.8, 1.2), alike_speeds=0.25)).speed
+        for _ in range(50)
+    ]
+    assert all(float(speed.max() - speed.min()) <= 0.1 for speed in batches)
+    drawn = torch.cat(batches)
+    assert 0.8 <= float(drawn.min()) < 0.83
+    assert 1.17 < float(drawn.max()) <= 1.2
+
+
+def test_weakened_to_nothing_leaves_speech_and_to_one_is_the_same(speech: tuple[torch.Tensor, torch.Tensor]) -> None:
+    log_mel, lengths = speech
+    config = replace(LogMelAugmentationConfig(), gain_db=(0.0, 0.0), max_pad_frames=0, max_crop_frames=0)
+    assert config.weakened(1.0) == config
+    heard, same_lengths = augment(log_mel, lengths, config.weakened(0.0))
+    assert torch.equal(same_lengths, lengths)
+    for row, frames in enumerate(lengths.tolist()):
+        torch.testing.assert_close(heard[row, :, :frames], log_mel[row, :, :frames], atol=1e-3, rtol=0)
+
+
 def test_vocal_tract_moves_bands() -> None:
     ramp = torch.arange(MEL_BANDS, dtype=torch.float32)[None, :, None].expand(1, MEL_BANDS, 30).contiguous()
     length = torch.tensor([30])

@@ -62,6 +62,14 @@ TRUNKS = {
     "a SpectralTrunk": {"trunk": [4, 6, 8, 8, 8], "stem_kernel": 3},
     "a SeparableTrunk": {"trunk": [4, 6, 8, 8, 12, 8], "trunk_blocks": [1, 1, 0, 1]},
     "a spectral stem": {"spectral_channels": [4, 8]},
+    "dense stages": {
+        "spectral_channels": [4, 8],
+        "channels": [16, 24],
+        "blocks": [1, 1],
+        "kernels": [3, 3],
+        "narrow": [8, 8],
+        "squeeze": 0,
+    },
     "no trunk": {"channels": [16, 24], "blocks": [1, 1], "kernels": [5, 3]},
 }
 

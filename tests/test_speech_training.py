@@ -356,6 +356,18 @@ def test_an_encoder_without_a_trunk_is_taught_where_clips_are(fixture_pack: Path
         shown = teacher.split == teacher.splits.index("train")
         cosines.append(float((student.embeddings.float() * teacher.embeddings.float()).sum(1)[shown].mean()))
     assert cosines[1] > max(0.4, cosines[0] + 0.2)
+    dense = (
+        "--model.encoder.spectral_channels=[4,6]",
+        "--model.encoder.narrow=[8,8]",
+        "--model.encoder.squeeze=0",
+        "--model.short_products=true",
+        "--model.augmentation_steps=60",
+        "--model.teacher_written=true",
+        "--data.human_views=1",  # of which nothing is written
+    )
+    run(fixture_pack, tmp_path / "dense", 120, 120, *taught, *dense)
+    student = EmbeddingCache.load(tmp_path / "dense" / "embeddings.safetensors")
+    assert float((student.embeddings.float() * teacher.embeddings.float()).sum(1)[shown].mean()) > cosines[0] + 0.2
     with pytest.raises(TrainingError, match="has embeddings of 32 numbers, this encoder of 16"):
         run(fixture_pack, tmp_path / "wide", 2, 2, taught[0], "--model.encoder.embedding_dim=16")
 

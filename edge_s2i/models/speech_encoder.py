@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edge_s2i.audio.constants import MEL_BANDS
+from edge_s2i.models.dense_stages import DenseStem, DenseStep, NarrowBlock
 from edge_s2i.models.separable_trunk import SeparableTrunk
 from edge_s2i.models.spectral_trunk import SpectralTrunk
 from edge_s2i.models.whisper_listener import NAME as WHISPER
@@ -34,6 +35,7 @@ class SpeechEncoderConfig:
     kernels: tuple[int, ...] = (9, 9, 7)  # frames at the stage's own rate
     stem_kernel: int = 5
     spectral_channels: tuple[int, ...] = ()  # of convolutions over bands and frames first, each halving the bands
+    narrow: tuple[int, ...] = ()  # of every stage's blocks' middle, which then are dense; the first stage is at 25 Hz
     squeeze: int = 8  # squeeze-excite reduction; 0 for no gates
     look_ahead: int | None = None  # frames that a convolution may wait for, at its own rate; None for half its kernel
     heads: int = 4  # attention-pooling heads
@@ -41,7 +43,7 @@ class SpeechEncoderConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("trunk", "trunk_blocks", "channels", "blocks", "kernels", "spectral_channels"):
+        for name in ("trunk", "trunk_blocks", "channels", "blocks", "kernels", "spectral_channels", "narrow"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not len(self.channels) == len(self.blocks) == len(self.kernels) >= 1:
             raise ValueError(
@@ -53,6 +55,18 @@ class SpeechEncoderConfig:
         if len(self.spectral_channels) > 4:
             raise ValueError(
                 f"spectral_channels has {len(self.spectral_channels)} layers; 64 bands can be halved 4 times"
+            )
+        if self.narrow and (
+            len(self.narrow) != len(self.channels)
+            or len(self.spectral_channels) != 2
+            or self.squeeze
+            or self.look_ahead is not None
+            or self.trunk
+            or self.listener
+        ):
+            raise ValueError(
+                f"narrow {self.narrow} needs one entry a stage, two spectral_channels and squeeze 0, and neither "
+                "look_ahead nor a trunk nor a listener"
             )
         if self.listener not in ("", WHISPER) or (self.listener and self.trunk):
             raise ValueError(f"listener {self.listener!r} must be {WHISPER!r}, without a trunk, or empty")
@@ -209,6 +223,7 @@ class SpeechEncoder(nn.Module):
         super().__init__()
         self.config = config = config or SpeechEncoderConfig()
         first = config.channels[0]
+        self._short = False
         self.trunk: SpectralTrunk | SeparableTrunk | WhisperListener | None = None
         if config.listener:
             self.trunk = WhisperListener()
@@ -219,27 +234,43 @@ class SpeechEncoder(nn.Module):
         self.stem: nn.Module
         if self.trunk is not None:
             self.stem = TimeConv(self.trunk.channels[-1], first, config.stem_kernel, 1, 1, None)
+        elif config.narrow:
+            self.stem = DenseStem(config.spectral_channels, first)
         elif config.spectral_channels:
             self.stem = SpectralStem(config.spectral_channels, first)
         else:
             self.stem = TimeConv(MEL_BANDS, first, config.stem_kernel, 2, 1, config.look_ahead)
         self.stem_norm = nn.BatchNorm2d(first)
-        blocks: list[SeparableBlock] = []
-        width = first
-        for stage, (channels, count, kernel) in enumerate(
-            zip(config.channels, config.blocks, config.kernels, strict=True)
-        ):
-            if stage > 0:
-                blocks.append(SeparableBlock(width, channels, kernel, 2, config.squeeze, config.look_ahead))
-            blocks.extend(
-                SeparableBlock(channels, channels, kernel, 1, config.squeeze, config.look_ahead) for _ in range(count)
-            )
-            width = channels
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = nn.ModuleList(self._dense_blocks(config) if config.narrow else self._separable_blocks(config))
+        width = config.channels[-1]
         self.pooling = AttentivePooling(width, config.heads)
         self.pooled_norm = nn.BatchNorm1d(2 * width)
         self.dropout = nn.Dropout(config.dropout)
         self.project = nn.Linear(2 * width, config.embedding_dim)
+
+    @staticmethod
+    def _separable_blocks(config: SpeechEncoderConfig) -> Iterator[nn.Module]:
+        width = config.channels[0]
+        for stage, (channels, count, kernel) in enumerate(
+            zip(config.channels, config.blocks, config.kernels, strict=True)
+        ):
+            if stage > 0:
+                yield SeparableBlock(width, channels, kernel, 2, config.squeeze, config.look_ahead)
+            for _ in range(count):
+                yield SeparableBlock(channels, channels, kernel, 1, config.squeeze, config.look_ahead)
+            width = channels
+
+    @staticmethod
+    def _dense_blocks(config: SpeechEncoderConfig) -> Iterator[nn.Module]:
+        width = config.channels[0]
+        for stage, (channels, count, kernel, narrow) in enumerate(
+            zip(config.channels, config.blocks, config.kernels, config.narrow, strict=True)
+        ):
+            if stage > 0:
+                yield DenseStep(width, channels, kernel)
+            for _ in range(count):
+                yield NarrowBlock(channels, narrow, kernel)
+            width = channels
 
     @property
     def spectral_trunk(self) -> SpectralTrunk | None:
@@ -260,8 +291,24 @@ class SpeechEncoder(nn.Module):
         x = features.unsqueeze(1 if self.config.spectral_channels else 2)
         if x.device.type == "cuda" or self.training:
             x = x.contiguous(memory_format=torch.channels_last)
+        if self.config.narrow:
+            yield from self._dense_stages(x, lengths, mask)
+            return
         x = self.stem(x, mask) if self.config.spectral_channels else self.stem(x)
         yield from self._stages(x, lengths, mask)
+
+    def _dense_stages(
+        self, x: torch.Tensor, lengths: torch.Tensor, early_mask: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        lengths = (lengths + 1) // 2
+        mask = _frame_mask(lengths, (early_mask.shape[3] + 1) // 2)
+        # Memory is what training costs; in bfloat16 a CPU moves half of it and multiplies in a fifth of the time.
+        short = self._short and self.training
+        dtype = torch.bfloat16 if short else x.dtype
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=short):
+            x = self.stem(x.to(dtype), early_mask.to(dtype), mask.to(dtype))
+            stages = list(self._stages(x, lengths, mask.to(dtype)))
+        yield from ((_unshortened(x), _unshortened(mask)) for x, mask in stages)
 
     def stages_of_heard(
         self, heard: torch.Tensor, lengths: torch.Tensor
@@ -278,12 +325,13 @@ class SpeechEncoder(nn.Module):
             if block.stride == 2:
                 yield x, mask
                 lengths = (lengths + 1) // 2
-                mask = _frame_mask(lengths, (x.shape[3] + 1) // 2)
+                mask = _frame_mask(lengths, (x.shape[3] + 1) // 2).to(x.dtype)
             x = block(x, mask)
         yield x, mask
 
     def shorten_products(self, short: bool = True) -> None:
-        """Has training multiply in bfloat16 where that is quick; see PointwiseConv and the trunks."""
+        """Has training multiply in bfloat16 where that is quick; see PointwiseConv, the trunks and _dense_stages."""
+        self._short = short
         for module in self.modules():
             if isinstance(module, PointwiseConv | SpectralTrunk | SeparableTrunk):
                 module.short = short

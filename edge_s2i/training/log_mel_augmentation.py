@@ -7,7 +7,7 @@ the same on waveforms costs more than the encoder's step.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn import functional as F
@@ -43,6 +43,27 @@ class LogMelAugmentationConfig:
     frequency_mask_bands: int = 7
     time_masks: int = 2
     time_mask_share: float = 0.06  # of the utterance's frames, each mask at most
+    alike_speeds: float = 1.0  # a batch's speeds lie within this share of the range: little padding where it is small
+
+    def weakened(self, strength: float) -> "LogMelAugmentationConfig":
+        """The same at `strength`, from 0, which leaves speech all but as it is, to 1."""
+
+        def towards(usual: float, bounds: tuple[float, float]) -> tuple[float, float]:
+            low, high = (usual + (bound - usual) * strength for bound in bounds)
+            return low, high
+
+        return replace(
+            self,
+            speed=towards(1.0, self.speed),
+            vocal_tract=towards(1.0, self.vocal_tract),
+            equalizer_db=self.equalizer_db * strength,
+            tilt_db=self.tilt_db * strength,
+            band_limit_probability=self.band_limit_probability * strength,
+            reverberation_probability=self.reverberation_probability * strength,
+            noise_probability=self.noise_probability * strength,
+            frequency_mask_bands=round(self.frequency_mask_bands * strength),
+            time_mask_share=self.time_mask_share * strength,
+        )
 
 
 def _uniform(batch: int, low: float, high: float, device: torch.device) -> torch.Tensor:
@@ -74,7 +95,10 @@ class Warp:
 def draw_warp(lengths: torch.Tensor, config: LogMelAugmentationConfig) -> Warp:
     """Draws speed, vocal-tract length, cropping and padding for utterances of `lengths` (B,)."""
     batch, device = len(lengths), lengths.device
-    speed = _uniform(batch, *config.speed, device)
+    slowest, fastest = config.speed
+    width = (fastest - slowest) * config.alike_speeds
+    slowest += float(torch.rand(())) * (fastest - slowest - width)
+    speed = _uniform(batch, slowest, slowest + width, device)
     stretch = _uniform(batch, *config.vocal_tract, device)
     crop = torch.minimum(_uniform(batch, 0, config.max_crop_frames, device), lengths * 0.05)
     lead = _uniform(batch, 0, config.max_pad_frames, device) - crop
@@ -136,25 +160,35 @@ def reverberate(power: torch.Tensor, config: LogMelAugmentationConfig) -> torch.
     return power.index_add(0, wet, late)
 
 
-def noise_power(power: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:
-    """Noise of the shape of `power` (B, MEL_BANDS, T): coloured and slowly moving, or babble of three other clips."""
+def noise_power(
+    power: torch.Tensor, config: LogMelAugmentationConfig, rows: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Noise for `rows` (N,) of power (B, MEL_BANDS, T), or for all: (N, MEL_BANDS, T).
+
+    Coloured and slowly moving, or babble of three clips of the batch.
+    """
     batch, bands, frames = power.shape
     device = power.device
-    colour = smooth_filter_db(batch, LogMelAugmentationConfig(equalizer_db=8.0, tilt_db=20.0), device)
+    count = batch if rows is None else len(rows)
+    choose = _chance(count, config.babble_share, device)
+    noise = power.new_empty(count, bands, frames)
+    still = torch.nonzero(~choose)[:, 0]
+    colour = smooth_filter_db(len(still), LogMelAugmentationConfig(equalizer_db=8.0, tilt_db=20.0), device)
     envelope_db = F.interpolate(
-        torch.randn(batch, 1, max(2, frames // 25), device=device) * 3.0,
+        torch.randn(len(still), 1, max(2, frames // 25), device=device) * 3.0,
         size=frames,
         mode="linear",
         align_corners=True,
     )
     # Power of a noise band over 25 ms is about chi-squared with a few degrees of freedom: 2 to 3 dB of flutter.
-    flutter_db = torch.randn(batch, bands, frames, device=device) * 2.5
-    stationary = torch.exp((colour + envelope_db + flutter_db) * LOG_POWER_PER_DB)
-    babble = sum(
-        power[torch.randperm(batch, device=device)].roll(int(torch.randint(0, frames, ())), dims=2) for _ in range(3)
+    flutter_db = torch.randn(len(still), bands, frames, device=device).mul_(2.5)
+    noise[still] = flutter_db.add_(colour).add_(envelope_db).mul_(LOG_POWER_PER_DB).exp_()
+    babbling = torch.nonzero(choose)[:, 0]
+    noise[babbling] = sum(
+        power[torch.randint(0, batch, (len(babbling),), device=device)].roll(int(torch.randint(0, frames, ())), dims=2)
+        for _ in range(3)
     )
-    choose = _chance(batch, config.babble_share, device)[:, None, None]
-    return torch.where(choose, babble, stationary)
+    return noise
 
 
 def mix(power: torch.Tensor, noise: torch.Tensor, lengths: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
@@ -178,38 +212,40 @@ def surround(log_mel: torch.Tensor, lengths: torch.Tensor, config: LogMelAugment
     """What a room, noise and a microphone make of a speaker's log-mel (B, MEL_BANDS, T), frame for frame."""
     batch = log_mel.shape[0]
     device = log_mel.device
-    power = torch.exp(log_mel + smooth_filter_db(batch, config, device) * LOG_POWER_PER_DB)
+    power = (log_mel + smooth_filter_db(batch, config, device) * LOG_POWER_PER_DB).exp_()
     power = reverberate(power, config)
-    noisy = _chance(batch, config.noise_probability, device)
-    snr = torch.where(noisy, _uniform(batch, *config.snr_db, device), torch.full((batch,), 60.0, device=device))
-    power = mix(power, noise_power(power, config), lengths, snr)
+    noisy = torch.nonzero(_chance(batch, config.noise_probability, device))[:, 0]
+    if len(noisy):
+        snr = _uniform(len(noisy), *config.snr_db, device)
+        power[noisy] = mix(power[noisy], noise_power(power, config, noisy), lengths[noisy], snr)
     # A second filter, of the microphone that hears speech and noise alike; band limits silence what is outside.
     gain_db = _uniform(batch, *config.gain_db, device)[:, None, None]
-    power = power * torch.exp((smooth_filter_db(batch, config, device) * 0.5 + gain_db) * LOG_POWER_PER_DB)
+    response = torch.exp((smooth_filter_db(batch, config, device) * 0.5 + gain_db) * LOG_POWER_PER_DB)
     bands = torch.arange(MEL_BANDS, device=device)[None, :]
     low = torch.randint(0, 8, (batch, 1), device=device)
     high = torch.randint(44, MEL_BANDS, (batch, 1), device=device)  # band 44 is about 3.4 kHz: the telephone
     limited = _chance(batch, config.band_limit_probability, device)[:, None]
     keep = ~limited | ((bands >= low) & (bands <= high))
-    return torch.log(power * keep[:, :, None] + LOG_FLOOR)
+    return power.mul_(response * keep[:, :, None]).add_(LOG_FLOOR).log_()
 
 
 def spec_augment(features: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:
     """Masks bands and spans of time with 0, the mean of a normalized log-mel (arXiv 1904.08779, without warping)."""
     batch, bands, frames = features.shape
     device = features.device
-    keep = torch.ones(batch, bands, frames, dtype=torch.bool, device=device)
     band = torch.arange(bands, device=device)[None, :]
     frame = torch.arange(frames, device=device)[None, :]
+    heard_bands = torch.ones(batch, bands, dtype=torch.bool, device=device)
+    heard_frames = torch.ones(batch, frames, dtype=torch.bool, device=device)
     for _ in range(config.frequency_masks):
         width = torch.randint(0, config.frequency_mask_bands + 1, (batch, 1), device=device)
         start = (torch.rand(batch, 1, device=device) * (bands - width)).long()
-        keep &= ~((band >= start) & (band < start + width))[:, :, None]
+        heard_bands &= ~((band >= start) & (band < start + width))
     for _ in range(config.time_masks):
         width = (torch.rand(batch, 1, device=device) * config.time_mask_share * lengths[:, None]).long()
         start = (torch.rand(batch, 1, device=device) * (lengths[:, None] - width)).long()
-        keep &= ~((frame >= start) & (frame < start + width))[:, None, :]
-    return features * keep
+        heard_frames &= ~((frame >= start) & (frame < start + width))
+    return features * heard_bands[:, :, None] * heard_frames[:, None, :]
 
 
 def unknown_sounds(log_mel: torch.Tensor, lengths: torch.Tensor, config: LogMelAugmentationConfig) -> torch.Tensor:

@@ -69,6 +69,7 @@ class SpeechModule(lightning.LightningModule):
         phoneme_alone_steps: the head's own warm-up, in which it listens without changing the encoder.
         start_from: speech.safetensors of an earlier run to start from, of the same encoder and concepts.
         short_products: multiply in bfloat16 where a CPU with AVX-512 BF16 gains by it: a step takes two thirds.
+        augmentation_steps: augmentation grows from nothing to its full strength over so many steps.
         trunk_rate: learning rate of the encoder's trunk, as a share of the others'; at 0 it stays as it is. A trunk of
             the published shape starts from the published weights.
         trunk_frozen_stages: how many of a trained trunk's five stages, from the first, stay as they are all the same;
@@ -80,6 +81,8 @@ class SpeechModule(lightning.LightningModule):
             tempo varied, this one through room, noise and microphone as well; and it is to put it where the teacher
             does, long and patiently (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and
             consistent", arXiv 2106.05237). Whatever of the teacher has this encoder's shape is its start.
+        teacher_written: the teacher does not listen: embeddings.safetensors beside it says where it put each clip as it
+            is, and the space that they are in is this encoder's too. A fifth of the arithmetic, and fewer lessons.
         teacher_weight: of 1 - cosine with the teacher's embedding.
         frames_weight: of how far what is read from the encoder's last stage, frame by frame, is from what Whisper's
             encoder hears there, with `data.listener`, or else from the frames of the teacher's trunk: the mean square
@@ -112,11 +115,13 @@ class SpeechModule(lightning.LightningModule):
         phoneme_alone_steps: int = 200,
         start_from: str | None = None,
         short_products: bool = False,
+        augmentation_steps: int = 0,
         trunk_rate: float = 0.0,
         trunk_frozen_stages: int = 0,
         trunk_copies: int = 0,
         embeddings: bool = True,
         teacher: str | None = None,
+        teacher_written: bool = False,
         teacher_weight: float = 4.0,
         frames_weight: float = 4.0,
     ) -> None:
@@ -127,6 +132,7 @@ class SpeechModule(lightning.LightningModule):
             )
         self.save_hyperparameters({"encoder": asdict(encoder), "augmentation": asdict(augmentation)})
         self.augmentation = augmentation
+        self.augmentation_steps = augmentation_steps
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.warmup_steps = warmup_steps
@@ -145,19 +151,12 @@ class SpeechModule(lightning.LightningModule):
         self.trunk_copies = trunk_copies
         self.embeddings = embeddings
         self.teacher_path = teacher
+        self.teacher_written = teacher_written
         self.teacher_weight = teacher_weight
         self.frames_weight = frames_weight
         self.frame_reading: FrameReading | None = None
         self._teacher: Teacher | None = None
-        if teacher is not None and trunk_copies:
-            raise TrainingError("a teacher needs the clips themselves; set trunk_copies to 0")
-        published = bool(encoder.listener or (encoder.trunk and not encoder.trunk_blocks))
-        kept = published and trunk_rate == 0 and phoneme_weight == 0
-        if trunk_copies < 0 or (trunk_copies and not kept):
-            raise TrainingError(
-                f"trunk_copies is {trunk_copies}; it must be 0 or more, and above 0 it needs an encoder with a trunk "
-                "without trunk_blocks, trunk_rate 0 and phoneme_weight 0"
-            )
+        self._check_trunk_copies(encoder)
         self.encoder = SpeechEncoder(encoder)
         if encoder.trunk:
             self._prepare_trunk(trunk_frozen_stages)
@@ -176,6 +175,17 @@ class SpeechModule(lightning.LightningModule):
         self.prototype_scale = LearnedScale()
         self._learned_from = set(published_in(encoder))
         self._validation: list[tuple[torch.Tensor, ...]] = []
+
+    def _check_trunk_copies(self, encoder: SpeechEncoderConfig) -> None:
+        if self.teacher_path is not None and self.trunk_copies:
+            raise TrainingError("a teacher needs the clips themselves; set trunk_copies to 0")
+        published = bool(encoder.listener or (encoder.trunk and not encoder.trunk_blocks))
+        kept = published and self.trunk_rate == 0 and self.phoneme_weight == 0
+        if self.trunk_copies < 0 or (self.trunk_copies and not kept):
+            raise TrainingError(
+                f"trunk_copies is {self.trunk_copies}; it must be 0 or more, and above 0 it needs an encoder with a "
+                "trunk without trunk_blocks, trunk_rate 0 and phoneme_weight 0"
+            )
 
     def _prepare_trunk(self, frozen_stages: int) -> None:
         spectral, channels = self.encoder.spectral_trunk, self.encoder.config.trunk
@@ -225,7 +235,9 @@ class SpeechModule(lightning.LightningModule):
         if self.start_from is not None:
             self._start_from(SpeechWeights.load(self.start_from), data)
         if self.teacher_path is not None:
-            self._teacher = Teacher(self.teacher_path, data.pack.concept_ids, dim, self.short_products)
+            self._teacher = Teacher(
+                self.teacher_path, data.pack.concept_ids, dim, short=self.short_products, written=self.teacher_written
+            )
             self._learned_from.update(self._teacher.weights.learned_from)
             if self.start_from is None:
                 self._teacher.give_start(self.encoder)
@@ -282,6 +294,7 @@ class SpeechModule(lightning.LightningModule):
             ],
             lr=self.learning_rate,
             betas=(0.9, 0.98),
+            fused=self.trainer.precision == "32-true",  # Lightning clips no gradients of a fused one that is scaled
         )
         total = max(int(self.trainer.estimated_stepping_batches), 1)
 
@@ -343,7 +356,9 @@ class SpeechModule(lightning.LightningModule):
                 own = embedding if lesson.rows is None else embedding[lesson.rows]
                 losses["teacher"] = self.teacher_weight * (1.0 - (own * lesson.embedding).sum(1)).mean()
             if lesson.frames is not None and self.frame_reading is not None:
-                losses["frames"] = self.frames_weight * lesson.distance(self.frame_reading(last))
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.short_products):
+                    read = self.frame_reading(last if lesson.rows is None else last[lesson.rows])
+                losses["frames"] = self.frames_weight * lesson.distance(read.float())
         if self.phoneme_head is not None:
             stage, stage_mask = heard[self.phoneme_stage]
             losses["phoneme"] = self.phoneme_weight * self._phoneme_loss(stage, stage_mask, batch)
@@ -363,10 +378,13 @@ class SpeechModule(lightning.LightningModule):
                 heard = (heard + torch.randn_like(heard) * heard.std((0, 2, 3), keepdim=True) * _HEARD_NOISE) * kept
             else:
                 log_mel, lengths = self._with_unknown(batch)
-                drawn = draw_warp(lengths, self.augmentation)
+                augmentation = self.augmentation
+                if self.global_step < self.augmentation_steps:
+                    augmentation = augmentation.weakened(self.global_step / self.augmentation_steps)
+                drawn = draw_warp(lengths, augmentation)
                 said, lengths = warp(log_mel, lengths, drawn), drawn.lengths
-                surrounded = surround(said, lengths, self.augmentation)
-                features = spec_augment(normalize_log_mel(surrounded, lengths), lengths, self.augmentation)
+                surrounded = surround(said, lengths, augmentation)
+                features = spec_augment(normalize_log_mel(surrounded, lengths), lengths, augmentation)
                 if self._teacher is not None:
                     cache: LogMelCache = self.trainer.datamodule.cache  # type: ignore[attr-defined]
                     written = self._teacher.remember(cache, batch["clip"])

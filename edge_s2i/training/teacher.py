@@ -35,10 +35,9 @@ class Lesson:
     inside: torch.Tensor | None = None
 
     def distance(self, frames: torch.Tensor) -> torch.Tensor:
-        """Mean square difference of the batch's frames (B, C, 1, S), each channel in the deviation of those shown."""
+        """Mean square difference of the rows' frames (N, C, 1, S), each channel in the deviation of those shown."""
         assert self.frames is not None
         assert self.inside is not None
-        frames = frames if self.rows is None else frames[self.rows]
         most = min(frames.shape[3], self.frames.shape[3])  # networks round the last step up or down
         inside = self.inside[:, :most]
         shown, own = (x[:, :, 0, :most].transpose(1, 2)[inside] for x in (self.frames, frames))  # (frames, C)
@@ -57,30 +56,29 @@ def frames_lesson(shown: torch.Tensor, lengths: torch.Tensor, drawn: Warp) -> Le
 
 
 class FrameReading(nn.Module):
-    """Reads a teacher's frames (B, C, 1, T) from an encoder's last stage (B, channels, 1, T); for training alone.
-
-    It sees a step on either side: the two networks need not tell of a sound at the very same time.
-    """
+    """Reads a teacher's frames (B, C, 1, T) from an encoder's last stage (B, channels, 1, T); for training alone."""
 
     def __init__(self, channels: int, shown: int) -> None:
         super().__init__()
-        self.read = nn.Conv2d(channels, shown, (1, 3), padding=(0, 1))
+        self.read = nn.Linear(channels, shown)  # a product: the gradient of a convolution takes three times as long
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.read(x)
+        return self.read(x[:, :, 0].transpose(1, 2)).transpose(1, 2).unsqueeze(2)
 
 
 class Teacher:
     """The encoder of `path`, a speech.safetensors of a run on the same concepts.
 
     One that listens with Whisper's encoder costs more than all the rest of a step: what it heard of each clip as it is,
-    which its run wrote beside its weights, stands for it.
+    which its run wrote beside its weights, stands for it; so it does of any teacher that is `written`.
 
     short: multiply in bfloat16, as the encoder in training does. Raises TrainingError where the file is no such run's
     or its embeddings are of another width than `embedding_dim`.
     """
 
-    def __init__(self, path: str | Path, concepts: tuple[str, ...], embedding_dim: int, short: bool) -> None:
+    def __init__(
+        self, path: str | Path, concepts: tuple[str, ...], embedding_dim: int, short: bool, written: bool = False
+    ) -> None:
         self.weights = SpeechWeights.load(path)
         if self.weights.concepts != concepts:
             raise TrainingError(f"{path} was trained on other concepts than the pack holds")
@@ -89,9 +87,10 @@ class Teacher:
         if width != embedding_dim:
             raise TrainingError(f"{path} has embeddings of {width} numbers, this encoder of {embedding_dim}")
         trunk = self._encoder.trunk
-        self._written = self._read_beside(Path(path)) if isinstance(trunk, WhisperListener) else None
+        written = written or isinstance(trunk, WhisperListener)
+        self._written = self._read_beside(Path(path)) if written else None
         # Channels of the frames that it shows, 0 if none; a listener's are shown by the data, at their own rate.
-        self.shown = 0 if trunk is None or isinstance(trunk, WhisperListener) else trunk.channels[-1]
+        self.shown = 0 if trunk is None or written else trunk.channels[-1]
         if trunk is not None:
             trunk.train()  # it has nothing that differs in training, but products in bfloat16
             trunk.short = short
@@ -108,8 +107,10 @@ class Teacher:
         return EmbeddingCache.load(path.with_name("embeddings.safetensors")).embeddings
 
     def remember(self, cache: LogMelCache, clips: torch.Tensor) -> Lesson | None:
-        """What was written of `clips` (N,) of the cache, of those that are as they are and name a concept; None of a
-        teacher that listens itself."""
+        """What was written of `clips` (N,) of the cache, of those that are as they are and name a concept.
+
+        None where the teacher listens itself.
+        """
         if self._written is None:
             return None
         numbers = clips.cpu().numpy()
