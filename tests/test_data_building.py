@@ -18,10 +18,11 @@ import pytest
 import soundfile
 import tiny_packages as tiny
 
-from edge_s2i.data import fetching, samples
+from edge_s2i.data import fetching, other_speech, samples
 from edge_s2i.data.building import BuildOptions, build
 from edge_s2i.data.captions import spoken_text
 from edge_s2i.data.earlier_clips import origin_of
+from edge_s2i.data.log_mel_cache import UNKNOWN_CONCEPT, LogMelCache
 from edge_s2i.data.pack import Pack
 from edge_s2i.data.phrasing import phrasings
 from edge_s2i.data.planning import ClipPlanner, Inventory, OtherWordsPlanner
@@ -184,6 +185,30 @@ def test_one_part_at_a_time(options, tmp_path):
     assert {picture["style"] for picture in pictures.pictures} == {"noto", "twemoji"}
     with pytest.raises(DataError, match="cannot build 'faces'"):
         build(replace(options, content="faces"))
+
+
+def test_people_who_say_something_else_are_for_the_encoder_alone(options):
+    tiny.write_other_speech(options.packages_from[0])
+    built = build(replace(options, other_speech=True))
+    cache = LogMelCache.of(Pack.open(options.out), jobs=1)
+    others = cache.split == UNKNOWN
+    assert cache.human[others].all()
+    assert (cache.concept[others] == UNKNOWN_CONCEPT).all()
+    assert sorted(set(cache.speaker[others].tolist())) == [
+        "asterisk-core-sounds-fr-wav-fr_CA_f_June",
+        "asterisk-core-sounds-it-wav-it_IT_m_Carlo",
+        "asterisk-core-sounds-ru-wav-ru_RU_f_IvrvoiceRU",
+        "fillets-ng-data-cs-guests",
+        "fillets-ng-data-cs-m",
+        "fillets-ng-data-cs-v",
+        "fillets-ng-data-nl-m",
+    ]
+    assert others.sum() == 7  # no digit, no beep
+    licences = {source["name"]: source["licence"] for source in built.manifest["sources"]}
+    assert licences["fillets-ng-data-cs"] == "GPL-2.0-or-later"
+    assert not {clip["source"] for clip in built.clips} & {package.name for package in other_speech.PACKAGES}
+    held_out = build(replace(options, other_speech=True, held_out_language="fr"))
+    assert "asterisk-core-sounds-fr-wav" not in {source["name"] for source in held_out.manifest["sources"]}
 
 
 def test_languages_can_be_chosen(options):

@@ -113,6 +113,22 @@ def write_words(folder: Path) -> Path:
     return path
 
 
+def write_other_speech(folder: Path) -> None:
+    """The packages of `data build all --other-speech`; some files are of other use, or no speech."""
+    fish, prompts = "usr/share/games/fillets-ng/sound/airplane", "usr/share/asterisk/sounds"
+    packages = {
+        "fillets-ng-data-cs": [f"{fish}/cs/let-{line}.ogg" for line in ("m-oko", "v-oko", "x")],
+        "fillets-ng-data-nl": [f"{fish}/nl/let-m-oko.ogg"],
+    }
+    for language, voice in (("fr", "fr_CA_f_June"), ("it", "it_IT_m_Carlo"), ("ru", "ru_RU_f_IvrvoiceRU")):
+        names = [f"{prompts}/{voice}/{name}.wav" for name in ("activated", "beep", "digits/1", "silence/1")]
+        packages[f"asterisk-core-sounds-{language}-wav"] = names
+    for package, names in packages.items():
+        data = tar_bytes({f"./{name}": ogg(150 + 20 * place) for place, name in enumerate(names)})
+        members = {"debian-binary": b"2.0\n", "control.tar.gz": tar_bytes({}), "data.tar.gz": data}
+        (folder / f"{package}_1.0-1_all.deb").write_bytes(debian_package(members))
+
+
 def write_emojibase(folder: Path) -> Path:
     entries = [
         {"label": label, "hexcode": code} | ({} if group is None else {"group": group, "subgroup": subgroup})

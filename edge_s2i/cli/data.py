@@ -94,6 +94,9 @@ def everything(
     include_symbols: Symbols = False,
     include_variants: Variants = False,
     skin_tones: SkinTones = False,
+    other_speech: Annotated[
+        bool, typer.Option(help="Also hear people who say something else, for the encoder alone: 100 MB more.")
+    ] = False,
     jobs: Jobs = 1,
 ) -> None:
     """Stamps, emoji, words that volunteers say, and synthetic voices for every caption and label."""
@@ -112,6 +115,7 @@ def everything(
         include_symbols=include_symbols,
         include_variants=include_variants,
         skin_tones=skin_tones,
+        other_speech=other_speech,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_s2i.data import emoji, fetching, ktuberling, ready_voices, stamps
+from edge_s2i.data import emoji, fetching, ktuberling, other_speech, ready_voices, stamps
 from edge_s2i.data.combinations import read_combinations
 from edge_s2i.data.planning import (
     CAPTION_LANGUAGES,
@@ -51,6 +51,7 @@ class BuildOptions:
     include_symbols: bool = False
     include_variants: bool = False
     skin_tones: bool = False
+    other_speech: bool = False
     jobs: int = 1
     shard_size: int = SHARD_SIZE
 
@@ -93,6 +94,7 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
         words = _read_words(package)
         sources.append(Source(fetching.WORDS_PACKAGE, version, ktuberling.LICENCE, ktuberling.ATTRIBUTION))
 
+    strangers = _other_speech(options, sources)
     engines, absent = _engines(options)
     ready = [(place.stem, list(ready_voices.read_set(place))) for place in ready_voices.find_sets(options.voices_from)]
     require_renderer(inventory.pictures)
@@ -125,11 +127,11 @@ def build(options: BuildOptions, progress: Progress = lambda *_: None) -> BuiltP
     for name in sorted({clip.engine for clip in planner.clips if clip.voice is not None}):
         sources.append(Source(name, engines[name], ENGINES[name].licence, ENGINES[name].attribution))
     speech = _make(options, "speech", planner.in_order(), engines, progress)
-    unknown: list[ShardResult] = []
+    others: list[Clip] = []
     if engines:
         tags = emoji.other_words(fetching.emojibase_package(options.packages_from))
         others = OtherWordsPlanner(inventory, options.seed, options.languages).clips(tags, list(engines))
-        unknown = _make(options, "unknown", others, engines, progress)
+    unknown = _make(options, "unknown", [*others, *strangers], engines, progress) if others or strangers else []
     return finish_pack(
         options.out,
         concepts=[
@@ -180,6 +182,24 @@ def _read_words(package: Path) -> list[ktuberling.SpokenWord]:
     if not found:
         raise DataError(f"{package} holds no sounds under {ktuberling.SOUNDS_FOLDER}; give the ktuberling-data .deb")
     return found
+
+
+def _other_speech(options: BuildOptions, sources: list[Source]) -> list[Clip]:
+    """Recordings of people who name no picture, if they were asked for; their packages are added to `sources`."""
+    clips: list[Clip] = []
+    if not options.other_speech or options.content != "all":
+        return clips
+    for package in other_speech.PACKAGES:
+        if package.language == options.held_out_language:
+            continue
+        file = fetching.debian_package(package.name, options.packages_from)
+        version = fetching.package_version(file)
+        found = list(other_speech.clips_of(package, fetching.unpacked(file), version))
+        if not found:
+            raise DataError(f"{file} holds no recordings under {package.folder}; give the {package.name} .deb")
+        sources.append(Source(package.name, version, package.licence, package.attribution))
+        clips += found
+    return clips
 
 
 def _add_emoji(inventory: Inventory, options: BuildOptions, progress: Progress) -> list[Source]:
