@@ -205,7 +205,7 @@ def test_people_who_say_something_else_are_for_the_encoder_alone(options):
     ]
     assert others.sum() == 7  # no digit, no beep
     licences = {source["name"]: source["licence"] for source in built.manifest["sources"]}
-    assert licences["fillets-ng-data-cs"] == "GPL-2.0-or-later"
+    assert licences["fillets-ng-data-cs"] == "GPL-2.0-only"
     assert not {clip["source"] for clip in built.clips} & {package.name for package in other_speech.PACKAGES}
     held_out = build(replace(options, other_speech=True, held_out_language="fr"))
     assert "asterisk-core-sounds-fr-wav" not in {source["name"] for source in held_out.manifest["sources"]}

@@ -14,10 +14,14 @@ from edge_s2i.data.splits import UNKNOWN
 
 ENGINE = "human"
 _FISH = (
-    "GPL-2.0-or-later",
-    "Fish Fillets Next Generation, (c) 2004 ALTAR Interactive and the players who lent their voices",
+    "GPL-2.0-only",
+    "Fish Fillets Next Generation, (c) 2004 ALTAR Interactive, Ivo Danihelka and those who lent their voices",
 )
-_PROMPTS = ("CC-BY-SA-3.0", "Asterisk sounds, (c) Digium, Inc. and the speakers whom its files are named after")
+_PROMPTS = {
+    "fr": ("CC-BY-SA-3.0", "Asterisk sounds, (c) 2006-2008 June Wallack"),
+    "it": ("CC-BY-3.0", "Asterisk sounds, (c) 2012 Carlo Flora"),
+    "ru": ("CC-BY-3.0", "Asterisk sounds, (c) 2010 Maxim Topal, www.ivrvoice.ru"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ PACKAGES = (
         for language in ("cs", "nl")
     ),
     *(
-        SpeechPackage(f"asterisk-core-sounds-{language}-wav", Path("usr/share/asterisk/sounds"), language, *_PROMPTS)
-        for language in ("fr", "it", "ru")
+        SpeechPackage(f"asterisk-core-sounds-{language}-wav", Path("usr/share/asterisk/sounds"), language, *terms)
+        for language, terms in _PROMPTS.items()
     ),
 )
 # Single letters and numbers are pictures too, and a beep is no speech.
