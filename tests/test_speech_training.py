@@ -243,7 +243,7 @@ def test_batches_go_over_into_the_late_weights() -> None:
     early[50:], late[:50] = 0.0, 0.0
     batches = list(ClipBatches(lengths, early, 32, 200, seed=0, late_weights=late, late_from=100))
     shares = [float((torch.tensor(batch) >= 50).float().mean()) for batch in batches]
-    assert sum(shares[:8]) == 0.0
+    assert sum(shares[:3]) == 0.0  # of one pool
     assert 0.4 < sum(shares[48:56]) / 8 < 0.6
     assert min(shares[104:]) == 1.0
 

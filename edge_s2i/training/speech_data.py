@@ -20,7 +20,7 @@ from edge_s2i.training.listener_frames import ListenerFrames
 from edge_s2i.training.log_mel_augmentation import LogMelAugmentationConfig
 from edge_s2i.training.trunk_features import HeardClips, TrunkFeatures
 
-_POOL = 32  # batches drawn together, then sorted by length: padding falls from about 45% to 5%
+_POOL = 32  # batches drawn together at most, then sorted by length: padding falls from about 45% to 5%
 
 
 class ClipBatches(Sampler[np.ndarray]):
@@ -47,6 +47,7 @@ class ClipBatches(Sampler[np.ndarray]):
         self.late_cumulative = np.cumsum(late / late.sum())
         self.late_from = late_from
         self.batch_size = batch_size
+        self.pool = min(_POOL, max(1, len(lengths) // batch_size))  # of more, a batch would be of one clip many times
         self.steps = steps
         self.seed = seed
         self.trainer = trainer
@@ -59,22 +60,22 @@ class ClipBatches(Sampler[np.ndarray]):
         first = 0 if self.trainer is None else self.trainer.global_step
         pool_number, batches = -1, []
         for step in range(first, (first // self.steps + 1) * self.steps):
-            if step // _POOL != pool_number:
-                pool_number = step // _POOL
+            if step // self.pool != pool_number:
+                pool_number = step // self.pool
                 batches = self._pool(pool_number)
-            yield batches[step % _POOL]
+            yield batches[step % self.pool]
 
     def _pool(self, number: int) -> list[np.ndarray]:
         rank = 0 if self.trainer is None else self.trainer.global_rank
         random = np.random.default_rng((self.seed, rank, number))
-        draws = random.random(_POOL * self.batch_size)
-        late = random.random(_POOL * self.batch_size) * self.late_from < number * _POOL
+        draws = random.random(self.pool * self.batch_size)
+        late = random.random(self.pool * self.batch_size) * self.late_from < number * self.pool
         found = np.where(late, np.searchsorted(self.late_cumulative, draws), np.searchsorted(self.cumulative, draws))
         clips = np.minimum(found, len(self.lengths) - 1)
         clips = clips[np.argsort(self.lengths[clips], kind="stable")]
-        batches = np.split(clips, _POOL)
+        batches = np.split(clips, self.pool)
         # In one order on every device: where one has short clips and another long ones, one waits.
-        order = np.random.default_rng((self.seed, number)).permutation(_POOL)
+        order = np.random.default_rng((self.seed, number)).permutation(self.pool)
         return [batches[position] for position in order]
 
 
