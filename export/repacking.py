@@ -7,22 +7,18 @@ weights, no pack and no torch are asked for.
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnx
 
-import edge_s2i
-from edge_s2i.audio import log_mel, normalize_log_mel, read_audio, trim_silence
 from edge_s2i.bundle import Bundle, GraphVariant, write_bundle
 from edge_s2i.runtime.backends import OnnxBackend
-from export.artefact import Feed, Reference
+from export.artefact import Reference
+from export.feeds import condition_feeds, speech_feeds
 from export.graph_editing import fold_weights
 from export.onnx_graphs import ExportError
 from export.parity_gate import judge
 from export.weight_compression import compress_weights
 
 _WHOLE = {"encoder": "embedding", "generator": "picture"}  # roles, and what they give
-_PICTURES = 64  # that a generator is compared on
-_EXAMPLES = Path(edge_s2i.__file__).parent / "examples"
 
 
 def repack(bundle: Bundle, out: Path) -> Bundle:
@@ -48,7 +44,7 @@ def _repacked(bundle: Bundle, item: GraphVariant) -> tuple[bytes, GraphVariant]:
     old = bundle.files[item.file]
     graph = compress_weights(fold_weights(onnx.load_model_from_string(old)))
     new = graph.SerializeToString()
-    feeds = _speech() if item.role == "encoder" else _conditions(bundle)
+    feeds = speech_feeds() if item.role == "encoder" else condition_feeds(bundle)
     before, after = OnnxBackend(old, 1), OnnxBackend(new, 1)
     right = Reference(_WHOLE[item.role], feeds, [before.run(feed) for feed in feeds])
     verdict = judge([after.run(feed) for feed in feeds], right, "fp16")
@@ -56,28 +52,3 @@ def _repacked(bundle: Bundle, item: GraphVariant) -> tuple[bytes, GraphVariant]:
         raise ExportError(f"{item.file} written anew computes something else: {verdict.text} to what it was")
     parity = {**item.parity, "before it was written anew": verdict.text}
     return new, replace(item, parity=parity, operators=len(graph.graph.node))
-
-
-def _speech() -> list[Feed]:
-    feeds = []
-    for path in sorted(_EXAMPLES.glob("*.ogg")):
-        features = normalize_log_mel(log_mel(trim_silence(read_audio(path))))
-        feeds.append({"log_mel": features[None], "lengths": np.array([features.shape[1]], np.int64)})
-    return feeds
-
-
-def _conditions(bundle: Bundle) -> list[Feed]:
-    """Prototypes with every style in turn, half of them with a latent."""
-    manifest, prototypes = bundle.manifest, bundle.prototypes()
-    styles, random = np.eye(len(manifest.styles), dtype=np.float32), np.random.default_rng(0)
-    feeds = []
-    for number, row in enumerate(np.linspace(0, len(prototypes) - 1, min(_PICTURES, len(prototypes))).astype(int)):
-        latent = random.standard_normal((1, manifest.latent_dim)) * (number % 2)
-        feeds.append(
-            {
-                "embedding": prototypes[row : row + 1],
-                "latent": latent.astype(np.float32),
-                "style": styles[number % len(styles)][None],
-            }
-        )
-    return feeds

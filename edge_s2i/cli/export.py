@@ -218,6 +218,21 @@ def repack(
     print(f"wrote {output}: {after.bytes:,} bytes beside its manifest, {before.bytes:,} before")
 
 
+@app.command("time")
+def time_bundle(
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder or zip.")],
+    beside: Annotated[list[Path], typer.Option("--beside", help="Exports of the same networks at more precisions.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write: a folder, or a .zip.")],
+) -> None:
+    """Time a bundle's graphs by turns with other precisions of them, and have it say why it ships what it does."""
+    from edge_s2i.bundle import read_bundle
+    from export.timing import time_beside
+
+    after = time_beside(read_bundle(bundle), [read_bundle(path) for path in beside], output)
+    for model, why in after.manifest.choices.items():
+        print(f"{model}: {why}")
+
+
 @app.command("runtimes")
 def set_up_runtimes(
     folder: Annotated[Path, typer.Argument(help="Where other processes' engines go; a gigabyte.")],
