@@ -10,7 +10,8 @@ from edge_s2i.models.generator import Generator, GeneratorConfig
 # What TFLite's and ONNX Runtime's delegates run, by torch's names; slice, unsqueeze and the like are only shapes.
 DELEGATE_KINDS = {
     "conv2d", "linear", "softmax", "add", "add_", "mul", "addcmul", "leaky_relu", "leaky_relu_", "upsample_nearest2d",
-    "pixel_shuffle", "clamp", "abs", "sub", "rsub", "sum", "reshape", "view", "unsqueeze", "slice", "select", "to",
+    "pixel_shuffle", "clamp", "abs", "sub", "rsub", "sum", "floor", "max_pool2d", "reshape", "view", "unsqueeze",
+    "slice", "select", "to",
 }  # fmt: skip
 BOOKKEEPING = {"_assert_tensor_metadata", "<built-in function getitem>", "wrap_with_autocast"}
 

@@ -31,7 +31,7 @@ SMALL = GeneratorConfig(
 # What edge delegates run; Gemm is FullyConnected, the rest are shape bookkeeping that runtimes fold away.
 DELEGATE_OPERATORS = {
     "Conv", "Gemm", "MatMul", "Softmax", "Add", "Mul", "Resize", "DepthToSpace", "LeakyRelu", "Clip", "Reshape",
-    "Round", "Div", "Sub", "ReduceMax",  # of the memory alone
+    "Floor", "MaxPool", "Sub",  # of the memory alone
 }  # fmt: skip
 
 
@@ -56,6 +56,7 @@ def test_picture_has_the_configured_size_and_range(size: int) -> None:
 
 
 def test_every_input_matters_and_neighbours_do_not() -> None:
+    torch.manual_seed(0)
     generator = Generator(SMALL).eval()
     embedding, latent, style = inputs(SMALL, 3)
     with torch.no_grad():

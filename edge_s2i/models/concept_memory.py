@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edge_s2i.errors import TrainingError
 
@@ -70,10 +71,12 @@ class ConceptMemory(nn.Module):
         with torch.autocast(embedding.device.type, enabled=False):
             width = self.keys.weight.dtype
             heard = embedding.to(width) + self.doubt * self.wander(latent.to(width))
-            steps = torch.round(heard / _HEARD_STEP)
+            steps = torch.floor(heard * (1.0 / _HEARD_STEP))
             exact = self.keys(steps)
+            # A pool over all slots, for accelerators that have no other maximum.
+            largest = F.max_pool2d(exact[:, None, None], (1, exact.shape[1]))[:, 0, 0]
             # A step's size multiplies what is behind the product: before it, converters make a second weight of it.
-            below = (exact - exact.amax(dim=1, keepdim=True)) * _HEARD_STEP + self.keys(heard - steps * _HEARD_STEP)
+            below = (exact - largest) * _HEARD_STEP + self.keys(heard - steps * _HEARD_STEP)
             logits = below * self.sharpness
             return torch.softmax(logits, dim=1), torch.softmax(logits * _DECISION, dim=1)
 
