@@ -100,8 +100,10 @@ def test_look_ahead_is_all_that_a_stage_waits_for() -> None:
     assert whole[1] > waits[1]
 
 
-@pytest.mark.parametrize("config", [SMALL, DENSE], ids=["bands", "dense"])
-def test_short_products_change_training_by_a_rounding_error_and_nothing_else(config: SpeechEncoderConfig) -> None:
+@pytest.mark.parametrize(("config", "alike"), [(SMALL, 0.98), (DENSE, 0.95)], ids=["bands", "dense"])
+def test_short_products_change_training_by_a_rounding_error_and_nothing_else(
+    config: SpeechEncoderConfig, alike: float
+) -> None:
     torch.manual_seed(0)
     encoder = SpeechEncoder(replace(config, dropout=0.0))
     features, lengths, target = torch.randn(4, MEL_BANDS, 60), torch.tensor([60, 50, 40, 30]), torch.randn(4, 32)
@@ -112,7 +114,7 @@ def test_short_products_change_training_by_a_rounding_error_and_nothing_else(con
         (encoder(features, lengths) * target).sum().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in encoder.parameters()]))
     assert not torch.equal(*gradients)
-    assert torch.cosine_similarity(*gradients, dim=0) > 0.95
+    assert torch.cosine_similarity(*gradients, dim=0) > alike
     heard = []
     for short in (False, True):
         encoder.shorten_products(short)
