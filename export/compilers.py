@@ -20,7 +20,10 @@ ETHOS = ("ethos-u55-128", "ethos-u65-256", "ethos-u85-256")
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a compiler said. missing: why it could not be asked. fallback: operator -> reason it was left to the CPU."""
+    """What a compiler said. missing: why it could not be asked. fallback: operator -> reason it was left to the CPU.
+
+    left: how many operators that is, where it takes some of a kind and leaves others; None: all of the kinds named.
+    """
 
     compiler: str
     missing: str | None = None
@@ -28,6 +31,7 @@ class Compiled:
     accepted: int = 0
     fallback: dict[str, str] = field(default_factory=dict)
     figures: dict[str, str] = field(default_factory=dict)
+    left: int | None = None
 
 
 def vela(graph: bytes, accelerator: str) -> Compiled:
@@ -139,7 +143,6 @@ else:
 _SDKS = {
     "Google Tensor": ("ai_edge_litert_sdk_google_tensor", "ai-edge-litert-sdk-google-tensor"),
     "NeuroPilot (MediaTek)": ("ai_edge_litert_sdk_mediatek", "ai-edge-litert-sdk-mediatek"),
-    "QNN/HTP (Qualcomm)": ("ai_edge_litert_sdk_qualcomm", "ai-edge-litert-sdk-qualcomm"),
 }
 
 
@@ -156,12 +159,10 @@ def litert_aot(graph: bytes, delegate: str) -> Compiled:
     from ai_edge_litert.aot import aot_compile
     from ai_edge_litert.aot.vendors.google_tensor import target as google
     from ai_edge_litert.aot.vendors.mediatek import target as mediatek
-    from ai_edge_litert.aot.vendors.qualcomm import target as qualcomm
 
     targets = {
         "Google Tensor": lambda: google.Target(google.SocModel.TENSOR_G4),
         "NeuroPilot (MediaTek)": lambda: mediatek.Target(mediatek.SocModel.MT6989),
-        "QNN/HTP (Qualcomm)": lambda: qualcomm.Target(qualcomm.SocModel.SM8650),
     }
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         path = Path(folder) / "graph.tflite"

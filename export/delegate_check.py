@@ -16,8 +16,9 @@ from export import tflite_graphs
 from export.compilers import ETHOS, Compiled, litert_aot, qnn, vela
 from export.delegate_tables import DELEGATES, FLOAT, INTEGER, Delegate
 from export.onnx_graphs import ExportError
+from export.qualcomm_plugin import qualcomm_plugin
 
-_PHONE_NPUS = ("QNN/HTP (Qualcomm)", "Google Tensor", "NeuroPilot (MediaTek)")
+_PHONE_NPUS = ("Google Tensor", "NeuroPilot (MediaTek)")
 
 
 def check_bundle(path: Path | None, names: Sequence[str] = (), compilers: bool = True) -> dict[str, Any]:
@@ -110,12 +111,17 @@ def _verdict(
         verdict["how"] = "compiled"
         if all(answer.error is None for answer in made):
             fallback = {name: reason for answer in made for name, reason in answer.fallback.items()}
-            left = sum(operators.count(name) for name in fallback)
+            left = max(_left(answer, operators) for answer in made)
             verdict |= {"fallback": fallback, "accepted": len(operators) - left}
         else:
             reason = next(answer.error for answer in made if answer.error is not None)
             verdict |= {"fallback": {"all": reason}, "accepted": 0}
     return verdict
+
+
+def _left(answer: Compiled, operators: Sequence[str]) -> int:
+    """How many of the graph's operators a compiler leaves to the CPU."""
+    return sum(operators.count(name) for name in answer.fallback) if answer.left is None else answer.left
 
 
 def _ask(delegate: Delegate, variant: GraphVariant, content: bytes) -> list[Compiled]:
@@ -125,6 +131,8 @@ def _ask(delegate: Delegate, variant: GraphVariant, content: bytes) -> list[Comp
     if variant.engine == "onnx" and delegate.name.startswith("QNN"):
         fixed = variant.role in ("trunk", "synthesis") or variant.file.startswith("jetson/")
         return [qnn(content)] if fixed else []
+    if variant.engine == "litert" and delegate.name.startswith("QNN"):
+        return [qualcomm_plugin(content)]
     if variant.engine == "litert" and delegate.name in _PHONE_NPUS:
         return [litert_aot(content, delegate.name)]
     return []
