@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from edge_s2i.bundle import Bundle, GraphVariant, read_bundle
 from edge_s2i.errors import BundleError
 from export import tflite_graphs
 from export.compilers import ETHOS, Compiled, litert_aot, qnn, vela
+from export.core_ml import ROLES, core_ml
 from export.delegate_tables import DELEGATES, FLOAT, INTEGER, Delegate
 from export.onnx_graphs import ExportError
 from export.qualcomm_plugin import qualcomm_plugin
+
+Converted = Callable[[str], Compiled]  # what Core ML's converter says of the network of a role
 
 _PHONE_NPUS = ("Google Tensor", "NeuroPilot (MediaTek)")
 
@@ -33,7 +37,7 @@ def check_bundle(path: Path | None, names: Sequence[str] = (), compilers: bool =
         raise ExportError(f"target {wrong[0]!r} is unknown; there are {', '.join(known)}")
     chosen = [known[name.lower()] for name in names] or list(DELEGATES)
     bundle = read_bundle(path)
-    graphs = []
+    graphs, converted = [], cache(partial(core_ml, bundle))
     for variant in _graphs(bundle):
         content = bundle.files[variant.file]
         operators = read_operators(content, variant.engine, variant.file)
@@ -46,7 +50,9 @@ def check_bundle(path: Path | None, names: Sequence[str] = (), compilers: bool =
         }
         for delegate in chosen:
             if delegate.reads(variant.engine):
-                entry["delegates"][delegate.name] = _verdict(delegate, variant, operators, content, compilers)
+                entry["delegates"][delegate.name] = _verdict(
+                    delegate, variant, operators, content, compilers, converted
+                )
         graphs.append(entry)
     return {"bundle": bundle.location, "graphs": graphs}
 
@@ -77,7 +83,12 @@ def _graphs(bundle: Bundle) -> list[GraphVariant]:
 
 
 def _verdict(
-    delegate: Delegate, variant: GraphVariant, operators: Sequence[str], content: bytes, compilers: bool
+    delegate: Delegate,
+    variant: GraphVariant,
+    operators: Sequence[str],
+    content: bytes,
+    compilers: bool,
+    converted: Converted | None = None,
 ) -> dict[str, Any]:
     integer = variant.precision == "int8"
     if (INTEGER if integer else FLOAT) not in delegate.arithmetic:
@@ -104,7 +115,7 @@ def _verdict(
     }
     if not compilers:
         return verdict
-    asked = _ask(delegate, variant, content)
+    asked = _ask(delegate, variant, content, converted)
     verdict["compilers"] = [dataclasses.asdict(answer) for answer in asked]
     made = [answer for answer in asked if answer.missing is None]
     if made:
@@ -124,8 +135,10 @@ def _left(answer: Compiled, operators: Sequence[str]) -> int:
     return sum(operators.count(name) for name in answer.fallback) if answer.left is None else answer.left
 
 
-def _ask(delegate: Delegate, variant: GraphVariant, content: bytes) -> list[Compiled]:
-    """The compilers of a delegate for this graph."""
+def _ask(delegate: Delegate, variant: GraphVariant, content: bytes, converted: Converted | None) -> list[Compiled]:
+    """The compilers of a delegate for this graph; Core ML's is asked for the network that the graph was made of."""
+    if converted is not None and delegate.name == "Core ML" and variant.role in ROLES and "/" not in variant.file:
+        return [converted(variant.role)]
     if delegate.name == "Ethos-U":
         return [vela(content, accelerator) for accelerator in ETHOS]
     if variant.engine == "onnx" and delegate.name.startswith("QNN"):

@@ -138,6 +138,23 @@ def check(
         print_check(report)
 
 
+@app.command("core-ml")
+def core_ml(
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder or zip; the installed one if not given.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the .mlpackage folders into.")] = Path(
+        "core-ml"
+    ),
+    precision: Annotated[str, typer.Option(help="fp16, int8-weights, or both with a comma between.")] = "fp16",
+    frames: Annotated[int, typer.Option(help="Length of the encoder's input, 100 frames a second.")] = 300,
+) -> None:
+    """Convert a bundle's networks for Apple's systems: ML programs, converted here and run on theirs alone."""
+    from edge_s2i.bundle import read_bundle
+    from export.core_ml import write_core_ml
+
+    for name, model in write_core_ml(read_bundle(bundle), output, _names(precision), frames).items():
+        print(f"{output / name}: {model.bytes:,} bytes, {sum(model.operators.values())} operators; not run")
+
+
 @app.command()
 def recover(
     bundle: Annotated[Path, typer.Argument(help="Bundle folder or zip.")],
