@@ -9,9 +9,9 @@ import torch
 
 from edge_s2i.audio.constants import MEL_BANDS
 from edge_s2i.models.spectral_trunk import FRAMES_A_STEP
-from edge_s2i.runtime.backends import LiteRtBackend, OnnxBackend
+from edge_s2i.runtime.backends import Backend, LiteRtBackend, OnnxBackend
 from edge_s2i.runtime.graph_choice import ENCODER_INPUTS, GENERATOR_INPUTS
-from edge_s2i.runtime.split_graphs import HEAD_INPUTS, SYNTHESIS_INPUTS, TRUNK_INPUTS
+from edge_s2i.runtime.split_graphs import HEAD_INPUTS, MAPPING_INPUTS, SYNTHESIS_INPUTS, TRUNK_INPUTS
 from export import tflite_graphs
 from export.artefact import Artefact, Feed, Reference
 from export.calibration import measure_ranges, tensorrt_cache
@@ -23,13 +23,15 @@ from export.device_modules import (
 )
 from export.faster_encoder import faster_encoder
 from export.faster_generator import faster_generator
-from export.generator_graphs import GeneratorGraphs, Say
+from export.generator_graphs import GeneratorGraphs, Say, memory_of
 from export.material import Material, double, reference
+from export.naming import ENOUGH, MOST_POINTS_LOST
 from export.onnx_graphs import ExportError, batched_graph, encoder_graph, fixed_graph, head_graph
 from export.onnx_quantization import (
     activations_up_to,
     nodes_before_convolution,
     quantize_static,
+    tensors_outside,
     tensors_to_measure,
     to_fp16,
 )
@@ -41,7 +43,6 @@ from export.weight_compression import compress_weights
 from export.whole_utterance import whole_utterances
 
 STREAM_INPUTS = ("log_mel", "state")
-MOST_POINTS_LOST = 1.0  # of accuracy, by integers
 _BUDGETS = (0.004, 0.002, 0.001, 0.0005, 0.00025)  # 1 - mean cosine; the first whose accuracy holds is taken
 _ENOUGH = 36.0  # dB of an integer synthesis, one above the gate, which takes other engines' rounding too
 _WIDE = (8, 16, 32, 64)  # px; levels up to here get 16-bit activations until that is enough
@@ -231,10 +232,10 @@ class GraphSet(GeneratorGraphs):
         parts.append(self._integer_synthesis())
         self.say("mapping to TFLite")
         mapping = tflite_graphs.tflite_graph(ConceptMapping(self.generator), self.parts.condition_example(1))
-        parts.append(
-            self._artefact("mapping", "litert", "int8-weights", small(mapping), self.parts.mapping_reference())
-        )
-        return parts
+        made = self._artefact("mapping", "litert", "int8-weights", small(mapping), self.parts.mapping_reference())
+        backend = LiteRtBackend(made.content, MAPPING_INPUTS, 1)
+        self.note_names(made, lambda feed: self.parts.picture_of(backend.run(feed)))
+        return [*parts, made]
 
     def _integer_trunk(self) -> Artefact:
         from export.quantization_aware import integer_trunk
@@ -274,18 +275,26 @@ class GraphSet(GeneratorGraphs):
         right = self.parts.synthesis_reference(channels_last=True)
         for most in (0, *_WIDE):
             sizes = [size for size in self.generator.config.level_sizes if size <= most]
-            wide = rf"Level_({'|'.join(map(str, sizes))})\b(?!.*Linear_)" if sizes else None
+            wide = rf"Level_({'|'.join(map(str, sizes))})\b" if sizes else None
+            if wide and most >= self.generator.config.level_sizes[-1]:
+                wide += "|Conv2d_rgb_filter"  # of as many pixels as the last level
             made = self._artefact("synthesis", "litert", "int8", tflite_graphs.to_int8(graph, feeds, wide), right)
             backend = LiteRtBackend(made.content, SYNTHESIS_INPUTS, 1)
             drawn = np.concatenate([backend.run(feed) for feed in right.feeds])
             value = float(psnr(drawn, np.concatenate(list(right.outputs))).mean())
             self.say(f"synthesis in integers, 16-bit activations up to {most} px: PSNR {value:.1f} dB")
-            if value >= _ENOUGH:
+            if value < _ENOUGH and most < _WIDE[-1]:
+                continue
+            if self._note_drawn(made, backend, (0, 3, 1, 2)) <= ENOUGH:
                 break
         if most:
             self.wide[made.file] = most
             made.not_for = {LEGACY_NAME: "it has no QUANTIZE to 16 bits"}
         return made
+
+    def _note_drawn(self, made: Artefact, synthesis: Backend, axes: tuple[int, ...]) -> float:
+        """Has pictures of an integer synthesis named, behind torch's mapping; axes: that make (B, 3, H, W) of them."""
+        return self.note_names(made, lambda feed: synthesis.run({"w": self.parts.w_of(feed)}).transpose(axes))
 
     # ONNX of fixed sizes for builders of engines
 
@@ -321,7 +330,9 @@ class GraphSet(GeneratorGraphs):
                 return made
             value = float(psnr(Session(small).outputs(kept.feeds), np.concatenate(list(kept.outputs))).mean())
             self.say(f"{role} in integers, 16-bit activations up to {most} px: PSNR {value:.1f} dB")
-            if value >= _ENOUGH:
+            if value < _ENOUGH and most < _WIDE[-1]:
+                continue
+            if self._note_drawn(made, OnnxBackend(made.content, 1), (0, 1, 2, 3)) <= ENOUGH:
                 break
         if most:
             self.wide[f"npu/{made.file}"] = most
@@ -346,6 +357,8 @@ class GraphSet(GeneratorGraphs):
                 material.fixed_speech(material.training_clips) if role == "encoder" else material.training_conditions
             )
             floats = [*tensors_to_measure(graph, integer=True), *(value.name for value in graph.graph.output)]
+            if role == "generator":  # what has no range is computed in float: the memory, as in every other int8
+                floats = tensors_outside(graph, memory_of(graph), floats)
             ranges = measure_ranges(graph, feeds, floats)
             self.extra_files[f"jetson/{role}.cache"] = tensorrt_cache(ranges).encode()
         from export.jetson import recipe

@@ -132,8 +132,18 @@ def nodes_before_convolution(graph: onnx.ModelProto) -> list[str]:
 
     That stays in float32: the power of a quiet band is below what float16 can tell from nothing.
     """
+    return _nodes_before(graph, next(node.input[0] for node in graph.graph.node if node.op_type == "Conv"))
+
+
+def nodes_before_weight(graph: onnx.ModelProto, weight: str) -> list[str]:
+    """Names of the nodes that the layer with this weight waits for; none where no layer has it."""
+    layers = [node for node in graph.graph.node if weight in node.input]
+    return _nodes_before(graph, layers[0].input[0]) if layers else []
+
+
+def _nodes_before(graph: onnx.ModelProto, tensor: str) -> list[str]:
     makers = {name: node for node in graph.graph.node for name in node.output}
-    waiting = [next(node.input[0] for node in graph.graph.node if node.op_type == "Conv")]
+    waiting = [tensor]
     found: dict[str, None] = {}
     while waiting:
         node = makers.get(waiting.pop())
@@ -141,6 +151,14 @@ def nodes_before_convolution(graph: onnx.ModelProto) -> list[str]:
             found[node.name] = None
             waiting.extend(node.input)
     return list(found)
+
+
+def tensors_outside(graph: onnx.ModelProto, nodes: Sequence[str], tensors: Sequence[str]) -> list[str]:
+    """Of `tensors` those that not only `nodes` are given or give."""
+    inside = set(nodes)
+    touched = {name for node in graph.graph.node if node.name in inside for name in (*node.input, *node.output) if name}
+    taken = {name for node in graph.graph.node if node.name not in inside for name in node.input}
+    return [name for name in tensors if name not in touched or name in taken]
 
 
 def to_fp16(graph: onnx.ModelProto, in_float32: Sequence[str] = ()) -> onnx.ModelProto:

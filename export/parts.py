@@ -65,12 +65,17 @@ class GeneratorParts:
     @cache  # noqa: B019
     def training_w(self) -> np.ndarray:
         """(N, w_dim) of the training conditions: what a synthesis is calibrated on."""
+        return np.concatenate([self.w_of(feed) for feed in self.material.training_conditions])
+
+    def w_of(self, feed: Feed) -> np.ndarray:
+        """(B, w_dim) of generator inputs."""
         with torch.inference_mode():
-            mapping = ConceptMapping(self.generator).eval()
-            feeds = self.material.training_conditions
-            return np.concatenate(
-                [mapping(*(torch.from_numpy(feed[name]) for name in MAPPING_INPUTS)).numpy() for feed in feeds]
-            )
+            return self.generator.mapping(*(torch.from_numpy(feed[name]) for name in MAPPING_INPUTS)).numpy()
+
+    def picture_of(self, w: np.ndarray) -> np.ndarray:
+        """(B, 3, H, W) of w (B, w_dim)."""
+        with torch.inference_mode():
+            return self.generator.synthesize(torch.from_numpy(w)).numpy()
 
     def pictures(self) -> np.ndarray:
         """(N, 3, H, W) that the generator draws of the compared conditions."""

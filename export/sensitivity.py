@@ -41,10 +41,12 @@ def sweep(
     feeds: Sequence[Feed],
     loss: Loss,
     track: Progress = lambda items, _description, _total: items,
+    keep: Sequence[str] = (),
 ) -> list[LayerSensitivity]:
-    """Quantizes every layer alone and returns what each cost on `feeds`, the most sensitive first."""
+    """Quantizes every layer but those to `keep` alone and returns what each cost on `feeds`, the most sensitive
+    first."""
     reference = Session(graph).outputs(feeds)
-    names = quantizable(graph)
+    names = [name for name in quantizable(graph) if name not in set(keep)]
     nodes = {node.name: node for node in graph.graph.node}
     weights = {tensor.name: 4 * int(np.prod(tensor.dims)) for tensor in graph.graph.initializer}
     found = []
@@ -63,8 +65,9 @@ def mixed_precision(
     loss: Loss,
     budget: float,
     order: Sequence[LayerSensitivity],
+    keep: Sequence[str] = (),
 ) -> MixedPrecision:
-    """Leaves the most sensitive layers of `order` in float until `loss` is at most `budget`.
+    """Leaves the most sensitive layers of `order` in float until `loss` is at most `budget`; those to `keep` always.
 
     The number of layers is found by halving, as if each layer more lost less. ExportError where even with every layer
     in float the budget does not hold.
@@ -73,7 +76,7 @@ def mixed_precision(
     names = [layer.node for layer in order]
 
     def keeping(count: int) -> MixedPrecision:
-        kept = tuple(names[:count])
+        kept = (*keep, *names[:count])
         mixed = quantize_static(graph, ranges, keep=kept) if count < len(names) else graph
         return MixedPrecision(mixed, kept, loss(Session(mixed).outputs(feeds), reference))
 

@@ -25,8 +25,8 @@ class ExportSettings:
     precisions: of bundle.PRECISIONS. frames: length of graphs of fixed length. ship: "all" that was made, or "fastest"
     of each network and engine. fused, stream: also speech to picture in one graph, also the trunk for a stream. pixels:
     whether the fused graph gives uint8 pixels (B, H, W, 3) or values in [-1, 1] (B, 3, H, W). tuning_steps: of
-    quantization-aware training where integers alone lose more than the budget; 0 for none. runtimes: folder of other
-    processes' engines.
+    quantization-aware training where integers alone lose more than the budget; 0 for none. named_pictures: of as many
+    concepts are looked at by a classifier. runtimes: folder of other processes' engines.
     """
 
     speech: Path
@@ -44,6 +44,7 @@ class ExportSettings:
     pixels: bool = True
     calibration_clips: int = 96
     accuracy_clips: int = 2000
+    named_pictures: int = 2000
     tuning_steps: int = 0
     runtimes: Path | None = field(default=None)
 
@@ -62,5 +63,5 @@ class ExportSettings:
                 raise ExportError(f"{name} {what}; there are {', '.join(known)}")
         if not 32 <= self.frames <= _MOST_FRAMES:
             raise ExportError(f"frames is {self.frames}; give 32 to {_MOST_FRAMES}, 100 a second")
-        if self.calibration_clips < 1 or self.accuracy_clips < 1 or self.tuning_steps < 0:
-            raise ExportError("calibration and accuracy need 1 clip or more, tuning 0 steps or more")
+        if min(self.calibration_clips, self.accuracy_clips, self.named_pictures) < 1 or self.tuning_steps < 0:
+            raise ExportError("calibration and accuracy need 1 clip or picture or more, tuning 0 steps or more")

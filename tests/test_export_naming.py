@@ -1,0 +1,151 @@
+"""What fewer bits do to what pictures show: measured, refused above a point, and never said of what was not asked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edge_s2i.models.generator import Generator, GeneratorConfig
+from edge_s2i.runtime.backends import OnnxBackend
+from export.calibration import measure_ranges
+from export.generator_graphs import GeneratorGraphs, memory_of
+from export.material import GeneratorMaterial
+from export.naming import ENOUGH, NAMED, Naming, naming_of, note, to_pixels, torch_draw
+from export.onnx_graphs import ExportError
+from export.onnx_quantization import quantizable, quantize_static, tensors_outside, tensors_to_measure
+from export.parts import GeneratorParts
+from export.sensitivity import mixed_precision, picture_loss, sweep
+from export.settings import ExportSettings
+
+CONFIG = GeneratorConfig(
+    image_size=32, styles=("a", "b"), embedding_dim=16, latent_dim=8, start_channels=16, concepts=20, w_dim=32,
+    channels=(32, 32, 24),
+)  # fmt: skip
+
+
+class ByBrightness:
+    """A judge to whom a picture shows how bright it is, in tens of levels."""
+
+    def features(self, pictures):
+        return np.array([[picture.mean()] for picture in pictures])
+
+    def ranks(self, features, concepts):
+        return np.where(np.round(features[:, 0] / 10) == concepts, 1, 2)
+
+
+class Loses:
+    """A Naming that says what it is told to."""
+
+    def __init__(self, *points: float) -> None:
+        self.points = list(points)
+
+    def lost(self, _draw) -> float:
+        return self.points.pop(0)
+
+
+@pytest.fixture(scope="module")
+def graphs() -> GeneratorGraphs:
+    torch.manual_seed(0)
+    generator = Generator(CONFIG).eval().requires_grad_(False)
+    keys = torch.nn.functional.normalize(torch.randn(20, 16), dim=1)
+    generator.mapping.memory.place_keys(keys)
+    settings = ExportSettings(Path(), Path(), Path(), Path(), precisions=("int8",), calibration_clips=12)
+    material = GeneratorMaterial(settings, generator, keys.numpy())
+    return GeneratorGraphs(material, GeneratorParts(material), lambda _text: None)
+
+
+def naming_of_graphs(graphs: GeneratorGraphs) -> Naming:
+    feeds = [graphs.material.conditions(graphs.material.embeddings[row : row + 1])[0] for row in range(20)]
+    draw = torch_draw(graphs.generator)
+    shown = np.array([np.round(to_pixels(draw(feed)).mean() / 10) for feed in feeds])
+    return Naming(ByBrightness(), graphs.generator, feeds, shown)
+
+
+def test_the_same_pictures_lose_nothing_and_others_all(graphs):
+    naming = naming_of_graphs(graphs)
+    assert naming.lost(torch_draw(graphs.generator)) == 0.0
+    assert naming.lost(lambda _feed: np.ones((1, 3, 32, 32), np.float32)) == 100.0
+    graph = OnnxBackend(graphs.float_generator().SerializeToString(), 1)
+    assert naming.lost(graph.run) == 0.0
+
+
+def artefact(graphs):
+    return graphs._artefact("generator", "onnx", "int8", graphs.float_generator().SerializeToString(), None)
+
+
+@pytest.mark.parametrize(("points", "refused"), [(-0.4, False), (1.0, False), (1.2, True)])
+def test_more_than_a_point_is_refused(graphs, points, refused):
+    made = artefact(graphs)
+    assert note(made, Loses(points), None) == points
+    assert made.parity == {NAMED: f"{-points:+.1f} points"}
+    assert bool(made.refusal) == refused
+    assert not refused or "1.2 points fewer are named rightly" in made.refusal
+
+
+def test_what_nobody_named_is_not_checked(graphs):
+    made = artefact(graphs)
+    assert note(made, "no classifier", None) <= ENOUGH
+    assert made.parity == {NAMED: "not checked: no classifier"}
+    assert "no data pack" in str(naming_of(graphs.material))
+
+
+def test_pixels_are_the_runtimes():
+    values = np.array([-1.2, -1.0, 0.0, 1.0], np.float32).reshape(1, 1, 2, 2).repeat(3, 1)
+    assert to_pixels(values)[0, :, :, 0].tolist() == [[0, 0], [128, 255]]
+
+
+def test_the_memory_stays_in_float(graphs):
+    """Its keys in 8 bits would choose another concept; no sweep may come to put them there."""
+    graph = graphs.float_generator()
+    memory = memory_of(graph)
+    inputs = {name for node in graph.graph.node if node.name in set(memory) for name in node.input}
+    assert {"mapping.memory.keys.weight", "embedding"} <= inputs
+    assert not any(name.startswith("levels.") for name in inputs)
+    feeds = graphs.material.compared_conditions
+    ranges = measure_ranges(graph, feeds, tensors_to_measure(graph))
+    order = sweep(graph, ranges, feeds[:4], picture_loss, keep=memory)
+    assert {layer.node for layer in order} == set(quantizable(graph)) - set(memory)
+    mixed = mixed_precision(graph, ranges, feeds[:4], picture_loss, 0.0, order, memory)
+    assert set(memory) <= set(mixed.kept)
+    stored = {tensor.name for tensor in mixed.graph.graph.initializer}
+    assert "mapping.memory.keys.weight" in stored
+    assert "mapping.memory.keys.weight" not in {
+        tensor.name for tensor in quantize_static(graph, ranges).graph.initializer if tensor.data_type == 1
+    }
+
+
+def test_tensorrt_gets_no_range_of_the_memory(graphs):
+    graph = graphs.float_generator()
+    every = tensors_to_measure(graph, integer=True)
+    kept = tensors_outside(graph, memory_of(graph), every)
+    assert "embedding" in every
+    assert "embedding" not in kept
+    start = next(node for node in graph.graph.node if "start_from_w.weight" in node.input)
+    assert {start.input[0], start.output[0]} <= set(kept)
+
+
+def test_the_search_goes_on_until_pictures_are_named_rightly(graphs, monkeypatch):
+    monkeypatch.setattr("export.generator_graphs.picture_loss", lambda _given, _right: -40.0)
+    graphs.naming = Loses(3.0, 0.2)
+    made = graphs.onnx_generator("int8")
+    assert graphs.naming.points == []  # asked twice
+    assert made.parity[NAMED] == "-0.2 points"
+    assert not made.refusal
+    graphs.naming = Loses(3.0, 2.0, 1.5)
+    made = graphs.onnx_generator("int8")
+    assert "1.5 points fewer" in made.refusal
+
+
+def test_too_few_decibels_are_refused(graphs, monkeypatch):
+    monkeypatch.setattr("export.generator_graphs.mixed_precision", lambda graph, *_rest: _Mixed(graph))
+    monkeypatch.setattr("export.generator_graphs.picture_loss", lambda _given, _right: -20.0)
+    with pytest.raises(ExportError, match=r"20.0 dB PSNR"):
+        graphs.onnx_generator("int8")
+
+
+class _Mixed:
+    kept: tuple[str, ...] = ()
+
+    def __init__(self, graph) -> None:
+        self.graph = graph
