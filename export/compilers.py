@@ -92,7 +92,7 @@ def qnn(graph: bytes, architecture: str = "75") -> Compiled:
         path, context = Path(folder) / "graph.onnx", Path(folder) / "context.onnx"
         path.write_bytes(graph)
         library = Path(str(importlib.util.find_spec("onnxruntime_qnn").origin)).parent  # type: ignore[union-attr]
-        environment = {**os.environ, "LD_LIBRARY_PATH": f"{library}:{os.environ.get('LD_LIBRARY_PATH', '')}"}
+        environment = {**os.environ, "LD_LIBRARY_PATH": library_path(library)}
         command = [sys.executable, "-c", _QNN, str(path), str(context), architecture]
         try:
             result = subprocess.run(
@@ -107,6 +107,11 @@ def qnn(graph: bytes, architecture: str = "75") -> Compiled:
 
 
 def _reason(said: str) -> str:
+def library_path(*folders: Path) -> str:
+    """LD_LIBRARY_PATH with `folders` first; none in it is empty, which would be the working folder."""
+    return os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])
+
+
     lines = [line for line in said.splitlines() if "REFUSED" in line]
     return lines[-1].partition("REFUSED")[2].strip() if lines else "it ended without a context"
 

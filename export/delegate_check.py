@@ -122,17 +122,21 @@ def _verdict(
         verdict["how"] = "compiled"
         if all(answer.error is None for answer in made):
             fallback = {name: reason for answer in made for name, reason in answer.fallback.items()}
-            left = max(_left(answer, operators) for answer in made)
-            verdict |= {"fallback": fallback, "accepted": len(operators) - left}
+            verdict |= {"fallback": fallback, "accepted": len(operators) - _left(made, operators)}
         else:
             reason = next(answer.error for answer in made if answer.error is not None)
             verdict |= {"fallback": {"all": reason}, "accepted": 0}
     return verdict
 
 
-def _left(answer: Compiled, operators: Sequence[str]) -> int:
-    """How many of the graph's operators a compiler leaves to the CPU."""
-    return sum(operators.count(name) for name in answer.fallback) if answer.left is None else answer.left
+def _left(answers: Sequence[Compiled], operators: Sequence[str]) -> int:
+    """How many of the graph's operators one of the compilers leaves to the CPU.
+
+    Of the kinds that they name all, whichever names them; a compiler that takes some of a kind counts them itself.
+    """
+    kinds = {name for answer in answers if answer.left is None for name in answer.fallback}
+    counted = [answer.left for answer in answers if answer.left is not None]
+    return max([sum(operators.count(name) for name in kinds), *counted])
 
 
 def _ask(delegate: Delegate, variant: GraphVariant, content: bytes, converted: Converted | None) -> list[Compiled]:
