@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _TIMEOUT = 600  # s
+ROLES = ("encoder", "generator")  # whose networks Core ML's converter takes, rebuilt of their graphs
 ETHOS = ("ethos-u55-128", "ethos-u65-256", "ethos-u85-256")
 
 
@@ -106,12 +107,12 @@ def qnn(graph: bytes, architecture: str = "75") -> Compiled:
     return Compiled(name, accepted=_nodes(graph), figures={"context": f"{size:,} bytes"})
 
 
-def _reason(said: str) -> str:
 def library_path(*folders: Path) -> str:
     """LD_LIBRARY_PATH with `folders` first; none in it is empty, which would be the working folder."""
     return os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])
 
 
+def _reason(said: str) -> str:
     lines = [line for line in said.splitlines() if "REFUSED" in line]
     return lines[-1].partition("REFUSED")[2].strip() if lines else "it ended without a context"
 
