@@ -8,11 +8,15 @@ import torch
 
 from edge_s2i.models.generator import Generator, GeneratorConfig
 from edge_s2i.runtime.backends import OnnxBackend
+from edge_s2i.runtime.split_graphs import SYNTHESIS_INPUTS
+from export.artefact import Reference
 from export.calibration import measure_ranges
+from export.device_modules import Synthesis
 from export.generator_graphs import GeneratorGraphs, memory_of
+from export.graph_set import GraphSet
 from export.material import GeneratorMaterial
 from export.naming import ENOUGH, NAMED, Naming, naming_of, note, to_pixels, torch_draw
-from export.onnx_graphs import ExportError
+from export.onnx_graphs import ExportError, fixed_graph
 from export.onnx_quantization import quantizable, quantize_static, tensors_outside, tensors_to_measure
 from export.parts import GeneratorParts
 from export.sensitivity import mixed_precision, picture_loss, sweep
@@ -96,7 +100,7 @@ def test_pixels_are_the_runtimes():
 
 
 def test_the_memory_stays_in_float(graphs):
-    """Its keys in 8 bits would choose another concept; no sweep may come to put them there."""
+    """Its arithmetic: cosines in 8 bits would choose another concept, and no sweep may come to put them there."""
     graph = graphs.float_generator()
     memory = memory_of(graph)
     inputs = {name for node in graph.graph.node if node.name in set(memory) for name in node.input}
@@ -127,14 +131,95 @@ def test_tensorrt_gets_no_range_of_the_memory(graphs):
 
 def test_the_search_goes_on_until_pictures_are_named_rightly(graphs, monkeypatch):
     monkeypatch.setattr("export.generator_graphs.picture_loss", lambda _given, _right: -40.0)
-    graphs.naming = Loses(3.0, 0.2)
+    monkeypatch.setattr(graphs, "naming", Loses(3.0, 0.2))
     made = graphs.onnx_generator("int8")
     assert graphs.naming.points == []  # asked twice
     assert made.parity[NAMED] == "-0.2 points"
     assert not made.refusal
-    graphs.naming = Loses(3.0, 2.0, 1.5)
+    monkeypatch.setattr(graphs, "naming", Loses(3.0, 1.5, 2.0))
     made = graphs.onnx_generator("int8")
     assert "1.5 points fewer" in made.refusal
+
+
+def test_what_lost_least_is_taken_though_it_came_first(graphs, monkeypatch):
+    """With what is noted beside it: layers in float are its own."""
+    names = quantizable(graphs.float_generator())
+    counts = iter([1, 2, 3])
+
+    def mixed(graph, *_rest):
+        made = _Mixed(graph)
+        made.kept = tuple(names[: next(counts)])
+        return made
+
+    monkeypatch.setattr("export.generator_graphs.mixed_precision", mixed)
+    monkeypatch.setattr("export.generator_graphs.picture_loss", lambda _given, _right: -40.0)
+    monkeypatch.setattr(graphs, "naming", Loses(0.8, 0.9, 1.1))
+    made = graphs.onnx_generator("int8")
+    assert not made.refusal
+    assert made.parity[NAMED] == "-0.8 points"
+    assert graphs.kept[made.file] == tuple(names[:1])
+
+
+class OnlyGenerator(GraphSet):
+    """A GraphSet of a material that has no encoder."""
+
+    def __init__(self, graphs: GeneratorGraphs) -> None:
+        GeneratorGraphs.__init__(self, graphs.material, graphs.parts, lambda _text: None)
+        self.wide = {}
+
+
+class Draws:
+    """A backend that draws a synthesis' pictures as many dB from right."""
+
+    def __init__(self, reference: Reference, decibels: float) -> None:
+        self.right = {feed["w"].tobytes(): out for feed, out in zip(reference.feeds, reference.outputs, strict=True)}
+        self.decibels = decibels
+
+    def run(self, feed):
+        right = self.right[feed["w"].tobytes()]
+        return right + np.float32((right.max() - right.min()) * 10.0 ** (-self.decibels / 20.0))
+
+
+@pytest.mark.parametrize(
+    ("decibels", "lost", "taken", "refused"),
+    [
+        ((40, 40, 40, 40, 40), (0.8, 0.9, 1.1, 1.2, 1.2), 0, False),  # within the gate, though not enough
+        ((40, 40, 40, 40, 40), (3.0, 0.5), 8, False),
+        ((30, 37, 38, 38, 38), (1.3, 0.7, 0.9, 1.1), 16, False),
+        ((30, 31, 32, 33, 37), (1.3,), 64, True),
+        ((30, 31, 32, 33, 35.6), (0.1,), 64, False),  # which the gate takes
+        ((30, 31, 32, 36.5, 35.6), (0.9,), 32, False),  # and would take no other instead of one that is enough
+    ],
+)
+def test_a_synthesis_takes_the_16_bits_that_lose_least(graphs, monkeypatch, decibels, lost, taken, refused):
+    few = OnlyGenerator(graphs)
+    reference = graphs.parts.synthesis_reference(channels_last=False)
+    naming = Loses(*lost)
+    monkeypatch.setattr(few, "naming", naming)
+    values = iter(decibels)
+
+    def make(most: int):
+        made = few._artefact("synthesis", "onnx", "int8", graphs.float_generator().SerializeToString(), reference)
+        made.folder, made.shape = "npu", {"most": most}
+        return made, Draws(reference, next(values))
+
+    made = few._widened(make, (0, 1, 2, 3))
+    assert naming.points == []
+    assert made.shape["most"] == taken
+    assert few.wide == ({"npu/synthesis.int8.onnx": taken} if taken else {})
+    assert bool(made.refusal) == refused
+    assert not refused or made.refusal.startswith("of what npu/synthesis.int8.onnx draws 1.3 points fewer")
+
+
+def test_integer_onnx_is_in_its_folder_when_it_is_named(graphs):
+    few = OnlyGenerator(graphs)
+    feeds = [{"w": row[None]} for row in graphs.parts.training_w()]
+    example = [torch.from_numpy(feeds[0]["w"])]
+    graph = fixed_graph(Synthesis(graphs.generator), example, SYNTHESIS_INPUTS, ("picture",))
+    made, backend = few._integer("synthesis", graph, feeds, graphs.parts.synthesis_reference(channels_last=False))(8)
+    assert made.file == "npu/synthesis.int8.onnx"
+    assert made.targets == ("android",)
+    assert backend.run(feeds[0]).shape == (1, 3, 32, 32)
 
 
 def test_too_few_decibels_are_refused(graphs, monkeypatch):
