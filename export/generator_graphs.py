@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, cached_property
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from export.onnx_graphs import ExportError, generator_graph
 from export.onnx_quantization import nodes_before_weight, quantizable, tensors_to_measure, to_fp16
 from export.parts import GeneratorParts
 from export.pixel_output import check_pixel_blocks, with_pixel_blocks
-from export.sensitivity import mixed_precision, picture_loss, sweep
+from export.sensitivity import Progress, mixed_precision, picture_loss, sweep
 from export.weight_compression import compress_weights
 
 _PICTURE_BUDGETS = (-36.0, -38.0, -40.0)  # dB of PSNR, negative
@@ -38,10 +39,20 @@ class GeneratorGraphs:
         "synthesis": SYNTHESIS_INPUTS,
     }
 
-    def __init__(self, material: GeneratorMaterial, parts: GeneratorParts, say: Say) -> None:
+    def __init__(
+        self,
+        material: GeneratorMaterial,
+        parts: GeneratorParts,
+        say: Say,
+        data: Path | None = None,
+        track: Progress = lambda items, _description, _total: items,
+    ) -> None:
+        """data: the pack by whose pictures others are named, if there is one; track: wraps what takes minutes."""
         self.material = material
         self.parts = parts
         self.say = say
+        self.data = data
+        self.track = track
         self.settings = material.settings
         self.generator = material.generator
         self.kept: dict[str, tuple[str, ...]] = {}  # layers that mixed precision left in float, by file
@@ -89,7 +100,14 @@ class GeneratorGraphs:
     @cached_property
     def naming(self) -> Naming | str:
         """Who names pictures, or why nobody does."""
-        return naming_of(self.material)
+        if self.data is not None:
+            self.say(
+                "fitting the classifier that names pictures; features of the pack's are computed once, for minutes"
+            )
+        settings, prototypes = self.settings, self.material.prototypes
+        return naming_of(
+            self.data, prototypes, self.generator, settings.default_style, settings.named_pictures, self.track
+        )
 
     def least_lost(self, candidates: Iterable[tuple[Artefact, Draw, T]]) -> tuple[Artefact, T] | None:
         """Of candidates with what they draw by the one that loses fewest names, the first that loses ENOUGH or less,

@@ -39,7 +39,7 @@ from export.onnx_quantization import (
 from export.parity import psnr
 from export.parts import FUSED_INPUTS, Parts
 from export.runtimes import LEGACY_NAME
-from export.sensitivity import cosine_loss, mixed_precision, sweep
+from export.sensitivity import Progress, cosine_loss, mixed_precision, sweep
 from export.weight_compression import compress_weights
 from export.whole_utterance import whole_utterances
 
@@ -64,8 +64,10 @@ class GraphSet(GeneratorGraphs):
         "head": HEAD_INPUTS,
     }
 
-    def __init__(self, material: Material, say: Say) -> None:
-        super().__init__(material, Parts(material), say)
+    def __init__(
+        self, material: Material, say: Say, track: Progress = lambda items, _description, _total: items
+    ) -> None:
+        super().__init__(material, Parts(material), say, material.settings.data, track)
         self.encoder = material.weights.encoder
         self.extra_files: dict[str, bytes] = {}
         self.wide: dict[str, int] = {}  # px up to which activations have 16 bits, by file

