@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from export.command import table_of
 from export.device_modules import Synthesis
 from export.generator_graphs import GeneratorGraphs, memory_of
 from export.graph_set import GraphSet
+from export.layer_report import layer_report
 from export.material import GeneratorMaterial
 from export.naming import ENOUGH, NAMED, Naming, naming_of, note, to_pixels, torch_draw
 from export.onnx_graphs import ExportError, fixed_graph
@@ -284,6 +286,16 @@ def test_integer_onnx_is_in_its_folder_when_it_is_named(graphs):
     assert made.file == "npu/synthesis.int8.onnx"
     assert made.targets == ("android",)
     assert backend.run(feeds[0]).shape == (1, 3, 32, 32)
+
+
+def test_a_sweep_for_a_report_leaves_out_the_memory(graphs, monkeypatch):
+    """As export does."""
+    stand_in = SimpleNamespace(float_onnx=lambda _role: graphs.float_generator())
+    monkeypatch.setattr("export.layer_report.load_material", lambda _settings: graphs.material)
+    monkeypatch.setattr("export.layer_report.GraphSet", lambda _material, _say: stand_in)
+    report = layer_report(graphs.settings, "generator")
+    graph = graphs.float_generator()
+    assert {layer["node"] for layer in report["layers"]} == set(quantizable(graph)) - set(memory_of(graph))
 
 
 def test_too_few_decibels_are_refused(graphs, monkeypatch):
