@@ -146,7 +146,6 @@ def test_absence_is_said(generator, tiny_bundle, monkeypatch):
 def test_check_without_compilers_needs_nothing_of_core_ml(tiny_bundle, monkeypatch):
     """And with them says what is missing."""
     monkeypatch.delitem(sys.modules, "export.core_ml")
-    monkeypatch.setitem(sys.modules, "scipy", None)
     monkeypatch.setitem(sys.modules, "export.recovery", None)  # which asks for the train extra
     graphs = check_bundle(tiny_bundle, ["core"], compilers=False)["graphs"]
     assert {graph["delegates"]["Core ML"]["how"] for graph in graphs} == {"table"}
