@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import torch
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from edge_s2i.audio.constants import MEL_BANDS
@@ -21,6 +22,7 @@ from export.material import GeneratorMaterial, Material, load_material
 from export.onnx_graphs import ExportError
 from export.parity_gate import check
 from export.runtimes import runtimes
+from export.sensitivity import Progress
 from export.settings import ExportSettings
 
 MIN_LEVEL_DB = -55.0  # dB of full scale: the quietest recording of the corpus lies 8 dB above
@@ -40,7 +42,7 @@ def export_bundle(settings: ExportSettings) -> Bundle:
         console.print(text, style="dim", highlight=False)
 
     material = load_material(settings)
-    graphs = GraphSet(material, say)
+    graphs = GraphSet(material, say, progress_on(console))
     artefacts = graphs.make()
     say("comparing with torch on every engine")
     try:
@@ -73,6 +75,11 @@ def console_of_export() -> Console:
     """Standard error, wide enough for the table where nobody says how wide it is."""
     console = Console(stderr=True)
     return console if console.is_terminal else Console(stderr=True, width=180)
+
+
+def progress_on(console: Console) -> Progress:
+    """A bar on a console for what takes long."""
+    return lambda items, text, total: track(items, text, total=total, console=console)
 
 
 def choose(artefacts: Sequence[Artefact]) -> tuple[dict[tuple[str, str], Artefact], dict[str, str]]:
@@ -192,9 +199,13 @@ def table_of(artefacts: Sequence[Artefact]) -> Table:
         parity = "; ".join(
             f"{name}: {text}" for name, text in item.parity.items() if not text.startswith("not checked")
         )
-        missing = [name for name, text in item.parity.items() if text.startswith("not checked")]
+        missing = [
+            f"{name} ({text.partition(': ')[2]})"
+            for name, text in item.parity.items()
+            if text.startswith("not checked")
+        ]
         if missing:
-            parity += f"; not checked: {', '.join(missing)}"
+            parity += f"{'; ' * bool(parity)}not checked: {', '.join(missing)}"
         milliseconds = "" if item.milliseconds is None else f"{item.milliseconds:.2f}"
         table.add_row(item.file, f"{len(item.content):,}", str(item.operators), milliseconds, parity)
     return table

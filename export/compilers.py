@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _TIMEOUT = 600  # s
+ROLES = ("encoder", "generator")  # whose networks Core ML's converter takes, rebuilt of their graphs
 ETHOS = ("ethos-u55-128", "ethos-u65-256", "ethos-u85-256")
 
 
@@ -92,7 +93,7 @@ def qnn(graph: bytes, architecture: str = "75") -> Compiled:
         path, context = Path(folder) / "graph.onnx", Path(folder) / "context.onnx"
         path.write_bytes(graph)
         library = Path(str(importlib.util.find_spec("onnxruntime_qnn").origin)).parent  # type: ignore[union-attr]
-        environment = {**os.environ, "LD_LIBRARY_PATH": f"{library}:{os.environ.get('LD_LIBRARY_PATH', '')}"}
+        environment = {**os.environ, "LD_LIBRARY_PATH": library_path(library)}
         command = [sys.executable, "-c", _QNN, str(path), str(context), architecture]
         try:
             result = subprocess.run(
@@ -104,6 +105,11 @@ def qnn(graph: bytes, architecture: str = "75") -> Compiled:
             return Compiled(name, error=_reason(result.stdout + result.stderr))
         size = sum(file.stat().st_size for file in Path(folder).iterdir() if file.name.startswith("context"))
     return Compiled(name, accepted=_nodes(graph), figures={"context": f"{size:,} bytes"})
+
+
+def library_path(*folders: Path) -> str:
+    """LD_LIBRARY_PATH with `folders` first; none in it is empty, which would be the working folder."""
+    return os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])
 
 
 def _reason(said: str) -> str:

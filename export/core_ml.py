@@ -6,36 +6,37 @@ tells cosines apart by a 1,600th.
 """
 
 import contextlib
+import importlib.util
 import io
 import logging
+import shutil
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from torch import nn
 
 from edge_s2i.audio.constants import MEL_BANDS
 from edge_s2i.bundle import Bundle
-from edge_s2i.models.generator import GeneratorConfig
+from edge_s2i.errors import OutputError
 from edge_s2i.runtime.graph_choice import ENCODER_INPUTS, GENERATOR_INPUTS
-from export.compilers import Compiled
+from export.compilers import ROLES, Compiled
 from export.onnx_graphs import ExportError
 from export.parity import FP32_TOLERANCE
-from export.recovery import compare, generator_of, graph_file
+from export.recovery import generator_of_bundle
+from export.settings import check_frames
 from export.speech_recovery import encoder_of_bundle
 from export.weight_compression import SMALLEST
 
 FRAMES = 300  # of an encoder for Core ML, 100 a second
-ROLES = ("encoder", "generator")
 PRECISIONS = ("fp16", "int8-weights")
-_LEAST_PSNR = 60.0  # dB of the rebuilt generator's pictures to its graph's: rounding alone
+_COMPARED = 16  # pictures of a rebuilt generator and its graph
 _CONVOLUTIONS = ("conv", "conv_transpose")
 
 
@@ -68,15 +69,8 @@ def network_of(bundle: Bundle, role: str, frames: int = FRAMES) -> Network:
         module, _ = encoder_of_bundle(bundle)
         example = (torch.zeros(1, MEL_BANDS, frames), torch.tensor([frames], dtype=torch.int32))
         return Network(module, example, ENCODER_INPUTS, "embedding")
-    file = graph_file(bundle, role)
-    try:
-        config = GeneratorConfig.from_dict(dict(bundle.manifest.training["generator"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ExportError(f"bundle {bundle.manifest.name!r} does not say how its generator was configured") from error
-    model = onnx.load_model_from_string(bundle.files[file])
-    generator = generator_of(model, config)
-    if not compare(generator, model, bundle.prototypes(), 16).min() >= _LEAST_PSNR:
-        raise ExportError(f"what was rebuilt of {file} draws other pictures")
+    generator, _ = generator_of_bundle(bundle, _COMPARED)
+    config = generator.config
     sizes = (config.embedding_dim, config.latent_dim, max(1, len(config.styles)))
     return Network(generator, tuple(torch.zeros(1, size) for size in sizes), GENERATOR_INPUTS, "picture")
 
@@ -89,9 +83,10 @@ def convert(network: Network, precision: str = "fp16") -> CoreMlModel:
     """
     tools = _coremltools()
     with _quiet(), tempfile.TemporaryDirectory() as folder:
+        program = _program(network)
         try:
             model = tools.convert(
-                _program(network),
+                program,
                 convert_to="mlprogram",
                 minimum_deployment_target=tools.target.iOS16,
                 compute_precision=tools.transform.FP16ComputePrecision(op_selector=_Behind()),
@@ -107,15 +102,14 @@ def convert(network: Network, precision: str = "fp16") -> CoreMlModel:
                 rule = optimize.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=SMALLEST)
                 model = optimize.linear_quantize_weights(model, optimize.OptimizationConfig(global_config=rule))
         except Exception as error:  # the converter's errors share no base class
-            lines = [line for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
-            raise ExportError(f"coremltools cannot convert the network: {lines[0]}") from error
+            raise ExportError(f"coremltools cannot convert the network: {_first_line(error)}") from error
         path = Path(folder) / "network.mlpackage"
         model.save(str(path))
         files = {
             file.relative_to(path).as_posix(): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()
         }
-        program = model._mil_program
-        counted = Counter(op.op_type for function in program.functions.values() for op in function.operations)
+        functions = model._mil_program.functions
+        counted = Counter(op.op_type for function in functions.values() for op in function.operations)
     return CoreMlModel(files, {name: count for name, count in counted.most_common() if name != "const"})
 
 
@@ -124,33 +118,53 @@ def write_core_ml(
 ) -> dict[str, CoreMlModel]:
     """Writes both networks as .mlpackage folders into `out`, which must not exist; returns them by folder name.
 
-    Raises ExportError for an unknown precision, a bundle whose networks cannot be rebuilt, and as `convert`; then
-    nothing is written.
+    Raises ExportError for an unknown precision, a length that no graph has, a bundle whose networks cannot be rebuilt,
+    and as `convert`, and OutputError where `out` cannot be written; then nothing is.
     """
+    check_frames(frames)
     wrong = [name for name in precisions if name not in PRECISIONS]
     if wrong or not precisions:
         what = f"{wrong[0]!r} is unknown" if wrong else "is missing"
         raise ExportError(f"precision {what}; for Core ML there are {', '.join(PRECISIONS)}")
+    _coremltools()
     if out.exists():
         raise ExportError(f"{out} exists; give a folder that does not")
     made = {}
-    for role in ROLES:
-        network = network_of(bundle, role, frames)
-        for precision in precisions:
-            made[f"{role}.{precision}.mlpackage"] = convert(network, precision)
-    partial = out.with_name(out.name + ".partial")
-    for name, model in made.items():
-        for file, content in model.files.items():
-            path = partial / name / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-    partial.replace(out)
+    with _folder(out) as partial:
+        for role in ROLES:
+            network = network_of(bundle, role, frames)
+            for precision in dict.fromkeys(precisions):
+                made[f"{role}.{precision}.mlpackage"] = convert(network, precision)
+        for name, model in made.items():
+            for file, content in model.files.items():
+                path = partial / name / file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
     return made
+
+
+@contextlib.contextmanager
+def _folder(out: Path) -> Iterator[Path]:
+    """An empty folder that becomes `out`, or is gone where anything fails; made first, as conversion takes minutes."""
+    if not out.absolute().parent.is_dir():
+        raise OutputError(f"{out} cannot be written: give a new name in a folder that exists")
+    partial = out.with_name(out.name + ".partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)  # of a run that was ended
+        partial.mkdir()
+        yield partial
+        partial.replace(out)
+    except OSError as error:
+        raise OutputError(f"the packages cannot be written to {out}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def core_ml(bundle: Bundle, role: str) -> Compiled:
     """Whether coremltools takes all of a network; it stops at the first operator that it does not know."""
     name = "coremltools, converted and not run: that takes macOS"
+    if importlib.util.find_spec("coremltools") is None:
+        return Compiled(name, missing="coremltools is not installed")
     try:
         _coremltools()
         network = network_of(bundle, role)
@@ -198,9 +212,12 @@ def _program(network: Network) -> torch.export.ExportedProgram:
     from torch._decomp import get_decompositions
 
     aten = torch.ops.aten
-    with torch.no_grad():
-        program = torch.export.export(network.module.eval(), network.example)
-        program = program.run_decompositions(get_decompositions([aten.addcmul]))
+    try:
+        with torch.no_grad():
+            program = torch.export.export(network.module.eval(), network.example)
+            program = program.run_decompositions(get_decompositions([aten.addcmul]))
+    except Exception as error:  # what torch raises of a network shares no base class
+        raise ExportError(f"torch cannot export the network: {_first_line(error)}") from error
     graph = program.graph_module.graph
     for node in list(graph.nodes):
         if node.target is aten.alias.default:  # a view of the whole
@@ -231,6 +248,10 @@ def _compare(program: torch.export.ExportedProgram, network: Network) -> None:
         raise ExportError(f"the program for Core ML differs from its module by {difference:.1e}")
 
 
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()
+
+
 def _dtype(tensor: torch.Tensor) -> type:
     return np.int32 if tensor.dtype in (torch.int32, torch.int64) else np.float32
 
@@ -241,7 +262,9 @@ def _coremltools() -> Any:
             import coremltools
             import coremltools.optimize.coreml
     except ImportError as error:
-        raise ExportError("coremltools is not installed") from error
+        raise ExportError(
+            "coremltools is not installed; in the source folder run: pip install -c constraints.txt '.[train,npu]'"
+        ) from error
     return coremltools
 
 

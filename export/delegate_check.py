@@ -14,8 +14,7 @@ from rich.table import Table
 from edge_s2i.bundle import Bundle, GraphVariant, read_bundle
 from edge_s2i.errors import BundleError
 from export import tflite_graphs
-from export.compilers import ETHOS, Compiled, litert_aot, qnn, vela
-from export.core_ml import ROLES, core_ml
+from export.compilers import ETHOS, ROLES, Compiled, litert_aot, qnn, vela
 from export.delegate_tables import DELEGATES, FLOAT, INTEGER, Delegate
 from export.onnx_graphs import ExportError
 from export.qualcomm_plugin import qualcomm_plugin
@@ -37,7 +36,7 @@ def check_bundle(path: Path | None, names: Sequence[str] = (), compilers: bool =
         raise ExportError(f"target {wrong[0]!r} is unknown; there are {', '.join(known)}")
     chosen = [known[name.lower()] for name in names] or list(DELEGATES)
     bundle = read_bundle(path)
-    graphs, converted = [], cache(partial(core_ml, bundle))
+    graphs, converted = [], cache(partial(_core_ml, bundle))
     for variant in _graphs(bundle):
         content = bundle.files[variant.file]
         operators = read_operators(content, variant.engine, variant.file)
@@ -122,17 +121,30 @@ def _verdict(
         verdict["how"] = "compiled"
         if all(answer.error is None for answer in made):
             fallback = {name: reason for answer in made for name, reason in answer.fallback.items()}
-            left = max(_left(answer, operators) for answer in made)
-            verdict |= {"fallback": fallback, "accepted": len(operators) - left}
+            verdict |= {"fallback": fallback, "accepted": len(operators) - _left(made, operators)}
         else:
             reason = next(answer.error for answer in made if answer.error is not None)
             verdict |= {"fallback": {"all": reason}, "accepted": 0}
     return verdict
 
 
-def _left(answer: Compiled, operators: Sequence[str]) -> int:
-    """How many of the graph's operators a compiler leaves to the CPU."""
-    return sum(operators.count(name) for name in answer.fallback) if answer.left is None else answer.left
+def _left(answers: Sequence[Compiled], operators: Sequence[str]) -> int:
+    """How many of the graph's operators one of the compilers leaves to the CPU.
+
+    Of the kinds that they name all, whichever names them; a compiler that takes some of a kind counts them itself.
+    """
+    kinds = {name for answer in answers if answer.left is None for name in answer.fallback}
+    counted = [answer.left for answer in answers if answer.left is not None]
+    return max([sum(operators.count(name) for name in kinds), *counted])
+
+
+def _core_ml(bundle: Bundle, role: str) -> Compiled:
+    """Core ML's converter; imported where it is asked, since rebuilding a network takes what trains it."""
+    try:
+        from export.core_ml import core_ml
+    except ModuleNotFoundError as error:
+        return Compiled("coremltools", missing=f"{error.name} is not installed")
+    return core_ml(bundle, role)
 
 
 def _ask(delegate: Delegate, variant: GraphVariant, content: bytes, converted: Converted | None) -> list[Compiled]:

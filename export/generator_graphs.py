@@ -1,8 +1,9 @@
 """The generator's graphs: made of one material, each an Artefact with what torch says its output is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, cached_property
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import onnx
@@ -20,12 +21,13 @@ from export.onnx_graphs import ExportError, generator_graph
 from export.onnx_quantization import nodes_before_weight, quantizable, tensors_to_measure, to_fp16
 from export.parts import GeneratorParts
 from export.pixel_output import check_pixel_blocks, with_pixel_blocks
-from export.sensitivity import mixed_precision, picture_loss, sweep
+from export.sensitivity import Progress, mixed_precision, picture_loss, sweep
 from export.weight_compression import compress_weights
 
 _PICTURE_BUDGETS = (-36.0, -38.0, -40.0)  # dB of PSNR, negative
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 class GeneratorGraphs:
@@ -37,10 +39,20 @@ class GeneratorGraphs:
         "synthesis": SYNTHESIS_INPUTS,
     }
 
-    def __init__(self, material: GeneratorMaterial, parts: GeneratorParts, say: Say) -> None:
+    def __init__(
+        self,
+        material: GeneratorMaterial,
+        parts: GeneratorParts,
+        say: Say,
+        data: Path | None = None,
+        track: Progress = lambda items, _description, _total: items,
+    ) -> None:
+        """data: the pack by whose pictures others are named, if there is one; track: wraps what takes minutes."""
         self.material = material
         self.parts = parts
         self.say = say
+        self.data = data
+        self.track = track
         self.settings = material.settings
         self.generator = material.generator
         self.kept: dict[str, tuple[str, ...]] = {}  # layers that mixed precision left in float, by file
@@ -88,7 +100,26 @@ class GeneratorGraphs:
     @cached_property
     def naming(self) -> Naming | str:
         """Who names pictures, or why nobody does."""
-        return naming_of(self.material)
+        if self.data is not None:
+            self.say(
+                "fitting the classifier that names pictures; features of the pack's are computed once, for minutes"
+            )
+        settings, prototypes = self.settings, self.material.prototypes
+        return naming_of(
+            self.data, prototypes, self.generator, settings.default_style, settings.named_pictures, self.track
+        )
+
+    def least_lost(self, candidates: Iterable[tuple[Artefact, Draw, T]]) -> tuple[Artefact, T] | None:
+        """Of candidates with what they draw by the one that loses fewest names, the first that loses ENOUGH or less,
+        and what came with it; None of none."""
+        best, least = None, np.inf
+        for made, draw, what in candidates:
+            lost = self.note_names(made, draw)
+            if best is None or lost < least:
+                best, least = (made, what), lost
+            if lost <= ENOUGH:
+                break
+        return best
 
     def _reduced_generator(self, precision: str) -> onnx.ModelProto:
         graph = self._quick_generator()
@@ -104,7 +135,7 @@ class GeneratorGraphs:
         return faster_generator(self.float_generator())
 
     def _mixed_generator(self) -> Artefact:
-        """Convolutions in integers but the most sensitive, and the memory in float.
+        """Convolutions in integers but the most sensitive; the memory's weights in 8 bits, its arithmetic in float.
 
         The memory's cosines are told apart by a 1,600th: 8 bits draw another concept, which a few pictures of speech,
         in doubt anyway, hardly show.
@@ -113,24 +144,27 @@ class GeneratorGraphs:
         self.say("ranges and sensitivities of the generator")
         ranges = measure_ranges(graph, material.training_conditions, tensors_to_measure(graph))
         swept = material.compared_conditions + material.training_conditions[:8]
-        memory = memory_of(graph)
+        memory, losses = memory_of(graph), []
         order = sweep(graph, ranges, swept, picture_loss, keep=memory)
-        made = None
-        for budget in _PICTURE_BUDGETS:
-            mixed = mixed_precision(graph, ranges, swept, picture_loss, budget, order, memory)
-            small = compress_weights(mixed.graph)
-            loss = picture_loss(_outputs(small, material.compared_conditions), self.parts.pictures())
-            layers = set(mixed.kept) & set(quantizable(graph))
-            self.say(f"generator: {len(layers)} of {len(quantizable(graph))} layers in float, PSNR {-loss:.1f} dB")
-            if loss > -35.5:
-                continue
-            made = self._onnx_artefact("int8", small)
-            self.kept[made.file] = tuple(name for name in quantizable(graph) if name in layers)
-            if self.note_names(made, OnnxBackend(made.content, 1).run) <= ENOUGH:
-                break
-        if made is None:
-            raise ExportError(f"static int8 leaves pictures at {-loss:.1f} dB PSNR; 35 dB or more is allowed")
-        return made  # the last lost least
+
+        def candidates() -> Iterator[tuple[Artefact, Draw, set[str]]]:
+            for budget in _PICTURE_BUDGETS:
+                mixed = mixed_precision(graph, ranges, swept, picture_loss, budget, order, memory)
+                small = compress_weights(mixed.graph)
+                loss = picture_loss(_outputs(small, material.compared_conditions), self.parts.pictures())
+                losses.append(loss)
+                layers = set(mixed.kept) & set(quantizable(graph))
+                self.say(f"generator: {len(layers)} of {len(quantizable(graph))} layers in float, PSNR {-loss:.1f} dB")
+                if loss <= -35.5:
+                    made = self._onnx_artefact("int8", small)
+                    yield made, OnnxBackend(made.content, 1).run, layers
+
+        found = self.least_lost(candidates())
+        if found is None:
+            raise ExportError(f"static int8 leaves pictures at {-losses[-1]:.1f} dB PSNR; 35 dB or more is allowed")
+        made, layers = found
+        self.kept[made.file] = tuple(name for name in quantizable(graph) if name in layers)
+        return made
 
     def _artefact(self, role: str, engine: str, precision: str, content: bytes, kept: Reference) -> Artefact:
         of_engine = ("onnx", "web") if engine == "onnx" else ("tflite", "android")

@@ -1,5 +1,6 @@
 """Which graphs a target wants, and making them: each an Artefact with what torch says its output is."""
 
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import ClassVar
 
@@ -25,7 +26,7 @@ from export.faster_encoder import faster_encoder
 from export.faster_generator import faster_generator
 from export.generator_graphs import GeneratorGraphs, Say, memory_of
 from export.material import Material, double, reference
-from export.naming import ENOUGH, MOST_POINTS_LOST
+from export.naming import MOST_POINTS_LOST, Draw
 from export.onnx_graphs import ExportError, batched_graph, encoder_graph, fixed_graph, head_graph
 from export.onnx_quantization import (
     activations_up_to,
@@ -35,10 +36,10 @@ from export.onnx_quantization import (
     tensors_to_measure,
     to_fp16,
 )
-from export.parity import Session, psnr
+from export.parity import psnr
 from export.parts import FUSED_INPUTS, Parts
 from export.runtimes import LEGACY_NAME
-from export.sensitivity import cosine_loss, mixed_precision, sweep
+from export.sensitivity import Progress, cosine_loss, mixed_precision, sweep
 from export.weight_compression import compress_weights
 from export.whole_utterance import whole_utterances
 
@@ -63,8 +64,10 @@ class GraphSet(GeneratorGraphs):
         "head": HEAD_INPUTS,
     }
 
-    def __init__(self, material: Material, say: Say) -> None:
-        super().__init__(material, Parts(material), say)
+    def __init__(
+        self, material: Material, say: Say, track: Progress = lambda items, _description, _total: items
+    ) -> None:
+        super().__init__(material, Parts(material), say, material.settings.data, track)
         self.encoder = material.weights.encoder
         self.extra_files: dict[str, bytes] = {}
         self.wide: dict[str, int] = {}  # px up to which activations have 16 bits, by file
@@ -273,28 +276,46 @@ class GraphSet(GeneratorGraphs):
         )
         feeds = [(w[None],) for w in self.parts.training_w()]
         right = self.parts.synthesis_reference(channels_last=True)
-        for most in (0, *_WIDE):
+
+        def make(most: int) -> tuple[Artefact, Backend]:
             sizes = [size for size in self.generator.config.level_sizes if size <= most]
             wide = rf"Level_({'|'.join(map(str, sizes))})\b" if sizes else None
             if wide and most >= self.generator.config.level_sizes[-1]:
                 wide += "|Conv2d_rgb_filter"  # of as many pixels as the last level
             made = self._artefact("synthesis", "litert", "int8", tflite_graphs.to_int8(graph, feeds, wide), right)
-            backend = LiteRtBackend(made.content, SYNTHESIS_INPUTS, 1)
-            drawn = np.concatenate([backend.run(feed) for feed in right.feeds])
-            value = float(psnr(drawn, np.concatenate(list(right.outputs))).mean())
-            self.say(f"synthesis in integers, 16-bit activations up to {most} px: PSNR {value:.1f} dB")
-            if value < _ENOUGH and most < _WIDE[-1]:
-                continue
-            if self._note_drawn(made, backend, (0, 3, 1, 2)) <= ENOUGH:
-                break
+            if most:
+                made.not_for = {LEGACY_NAME: "it has no QUANTIZE to 16 bits"}
+            return made, LiteRtBackend(made.content, SYNTHESIS_INPUTS, 1)
+
+        return self._widened(make, (0, 3, 1, 2))
+
+    def _widened(self, make: Callable[[int], tuple[Artefact, Backend]], axes: tuple[int, ...]) -> Artefact:
+        """An integer synthesis with as few 16-bit activations as decibels and names allow.
+
+        make: one with 16 bits up to as many px, and a backend that runs it; axes: that make (B, 3, H, W) of what that
+        draws. Named behind torch's mapping.
+        """
+
+        def candidates() -> Iterator[tuple[Artefact, Draw, int]]:
+            exact = False
+            for most in (0, *_WIDE):
+                made, backend = make(most)
+                drawn = np.concatenate([backend.run(feed) for feed in made.reference.feeds])
+                value = float(psnr(drawn, np.concatenate(list(made.reference.outputs))).mean())
+                self.say(f"{made.file}, 16-bit activations up to {most} px: PSNR {value:.1f} dB")
+                if value >= _ENOUGH or (most == _WIDE[-1] and not exact):  # the gate judges the last
+                    exact = True
+                    yield made, self._behind_mapping(backend, axes), most
+
+        found = self.least_lost(candidates())
+        assert found is not None  # there is always the last
+        made, most = found
         if most:
             self.wide[made.file] = most
-            made.not_for = {LEGACY_NAME: "it has no QUANTIZE to 16 bits"}
         return made
 
-    def _note_drawn(self, made: Artefact, synthesis: Backend, axes: tuple[int, ...]) -> float:
-        """Has pictures of an integer synthesis named, behind torch's mapping; axes: that make (B, 3, H, W) of them."""
-        return self.note_names(made, lambda feed: synthesis.run({"w": self.parts.w_of(feed)}).transpose(axes))
+    def _behind_mapping(self, synthesis: Backend, axes: tuple[int, ...]) -> Draw:
+        return lambda feed: synthesis.run({"w": self.parts.w_of(feed)}).transpose(axes)
 
     # ONNX of fixed sizes for builders of engines
 
@@ -308,35 +329,30 @@ class GraphSet(GeneratorGraphs):
                 {"log_mel": self.parts.window(feed)} for feed in self.material.speech(self.material.training_clips)
             ]
             graph = fixed_graph(integer_trunk(self), [torch.from_numpy(feeds[0]["log_mel"])], TRUNK_INPUTS, ("heard",))
-            item = self._integer("trunk", graph, feeds, self.parts.trunk_reference())
+            item = self._integer("trunk", graph, feeds, self.parts.trunk_reference())(0)[0]  # which accuracy judges
             item.shape = self.parts.trunk_shape()
             made.append(item)
         w = self.parts.training_w()
         graph = fixed_graph(integer_synthesis(self), [torch.from_numpy(w[:1])], SYNTHESIS_INPUTS, ("picture",))
         feeds = [{"w": row[None]} for row in w]
-        made.append(self._integer("synthesis", graph, feeds, self.parts.synthesis_reference(channels_last=False)))
-        for item in made:
-            item.folder, item.targets = "npu", ("android",)
-        return made
+        make = self._integer("synthesis", graph, feeds, self.parts.synthesis_reference(channels_last=False))
+        return [*made, self._widened(make, (0, 1, 2, 3))]
 
-    def _integer(self, role: str, graph: onnx.ModelProto, feeds: list[Feed], kept: Reference) -> Artefact:
+    def _integer(
+        self, role: str, graph: onnx.ModelProto, feeds: list[Feed], kept: Reference
+    ) -> Callable[[int], tuple[Artefact, Backend]]:
+        """What makes the graph with 16-bit activations up to as many px."""
         self.say(f"{role} to ONNX in integers")
         ranges = measure_ranges(graph, feeds, tensors_to_measure(graph, integer=True))
-        for most in (0, *_WIDE):
+
+        def make(most: int) -> tuple[Artefact, Backend]:
             wide = activations_up_to(graph, most) if most else []
             small = quantize_static(graph, ranges, integer=True, wide=wide)
             made = self._artefact(role, "onnx", "int8", small.SerializeToString(), kept)
-            if role == "trunk":  # which accuracy judges
-                return made
-            value = float(psnr(Session(small).outputs(kept.feeds), np.concatenate(list(kept.outputs))).mean())
-            self.say(f"{role} in integers, 16-bit activations up to {most} px: PSNR {value:.1f} dB")
-            if value < _ENOUGH and most < _WIDE[-1]:
-                continue
-            if self._note_drawn(made, OnnxBackend(made.content, 1), (0, 1, 2, 3)) <= ENOUGH:
-                break
-        if most:
-            self.wide[f"npu/{made.file}"] = most
-        return made
+            made.folder, made.targets = "npu", ("android",)
+            return made, OnnxBackend(made.content, 1)
+
+        return make
 
     def _jetson(self) -> list[Artefact]:
         made = []

@@ -4,10 +4,11 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from export.calibration import measure_ranges
+from export.command import progress_on
+from export.generator_graphs import memory_of
 from export.graph_set import GraphSet
 from export.material import load_material
 from export.onnx_graphs import ExportError
@@ -30,10 +31,9 @@ def layer_report(settings: ExportSettings, model: str) -> dict[str, Any]:
     compared = material.speech(material.compared_clips) if encoder else material.compared_conditions
     loss = cosine_loss if encoder else picture_loss
     ranges = measure_ranges(graph, feeds, tensors_to_measure(graph))
-    whole = Session(quantize_static(graph, ranges)).outputs(compared)
-    layers = sweep(
-        graph, ranges, compared, loss, lambda items, text, total: track(items, text, total=total, console=console)
-    )
+    memory = [] if encoder else memory_of(graph)  # export computes it in float always
+    whole = Session(quantize_static(graph, ranges, keep=memory)).outputs(compared)
+    layers = sweep(graph, ranges, compared, loss, progress_on(console), keep=memory)
     return {
         "model": model,
         "measure": "1 - mean cosine to float" if encoder else "mean PSNR to float in dB, negative",

@@ -51,6 +51,11 @@ class GeneratorMaterial:
             for row in range(len(embeddings))
         ]
 
+    @property
+    def prototypes(self) -> np.ndarray:
+        """(concepts, E) in the order of the generator's memory: all that there is without speech."""
+        return self.embeddings
+
     @cached_property
     def compared_conditions(self) -> list[Feed]:
         """Generator inputs that pictures are compared on."""
@@ -76,6 +81,11 @@ class Material(GeneratorMaterial):
     cache: LogMelCache
     validation: np.ndarray  # clips
     calibration: Calibration
+
+    @property
+    def prototypes(self) -> np.ndarray:
+        """(concepts, E) in the order of the generator's memory."""
+        return self.weights.prototypes.numpy()
 
     def speech(self, clips: Sequence[int] | np.ndarray) -> list[Feed]:
         """Normalized log-mels (1, MEL_BANDS, T) and lengths of clips, one feed each."""

@@ -1,22 +1,23 @@
 """Do pictures in fewer bits still show their concept? Asked of the classifier that evaluation asks, before they ship.
 
-Decibels do not tell. Of sixteen pictures of clips a generator whose memory was in 8 bits kept 37 dB; of the concepts'
-own prototypes it drew another concept for every second one.
+Decibels do not tell. Of sixteen pictures of clips a generator whose memory computed in 8 bits kept 37 dB; of the
+concepts' own prototypes it drew another concept for every second one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-from edge_s2i.errors import EdgeS2IError
+from edge_s2i.models.generator import Generator
 from export.artefact import Artefact, Feed
-from export.material import GeneratorMaterial, Material
+from export.sensitivity import Progress
 
 if TYPE_CHECKING:
     from edge_s2i.evaluation.picture_judge import PictureJudge
@@ -53,36 +54,41 @@ class Naming:
         return self._judge.ranks(self._judge.features(pictures), self._concepts) == 1
 
 
-def naming_of(material: GeneratorMaterial) -> Naming | str:
-    """Names pictures of the concepts' prototypes, in the default style without a latent; or why nobody does.
+def naming_of(
+    data: Path | None, prototypes: np.ndarray, generator: Generator, style: str, most: int, track: Progress
+) -> Naming | str:
+    """Names pictures of the concepts' prototypes, in one style without a latent; or why nobody does.
 
-    Torch's are named rightly nearly always, so that a picture that fewer bits spoil is seen, where of speech two
-    thirds are heard wrongly to begin with.
+    data: the pack whose pictures a classifier learns from, its features kept beside it. prototypes: (concepts, E) in
+    the order of the pack's concepts, of which `most` are drawn, evenly. Torch's are named rightly nearly always, so
+    that a picture that fewer bits spoil is seen, where of speech two thirds are heard wrongly to begin with.
+
+    Raises DataError for a pack that is damaged: what could not be asked is not what nobody can answer.
     """
-    if not isinstance(material, Material):
+    if data is None:
         return "there is no data pack whose pictures a classifier could learn from"
-    from edge_s2i.evaluation.held_out_pack import HeldOutPack
+    from edge_s2i.evaluation.efficientnet_lite import MissingClassifierError
+    from edge_s2i.evaluation.held_out_pack import TRAIN_SPLIT, HeldOutPack
     from edge_s2i.evaluation.picture_judge import PictureJudge
     from edge_s2i.evaluation.suite import default_cache
 
-    settings, config = material.settings, material.generator.config
+    pack, config = HeldOutPack(data), generator.config
+    if not any(picture.split == TRAIN_SPLIT for picture in pack.pictures):
+        return f"{data} has no training pictures that a classifier could learn from"
     try:
-        judge = PictureJudge(
-            HeldOutPack(settings.data),
-            default_cache(settings.data),
-            lambda items, _description, _total: items,
-            config.image_size,
-        )
-    except EdgeS2IError as error:  # the classifier's packages are absent, or the pack has nothing to learn from
-        return str(error)
-    concepts, prototypes = np.array(material.pack.concept_ids), material.weights.prototypes.numpy()
+        judge = PictureJudge(pack, default_cache(data), track, config.image_size)
+    except MissingClassifierError as error:
+        return f"the classifier needs {error.missing}, which is not installed (train extra)"
+    concepts = np.array(pack.concepts)
     known = np.flatnonzero(judge.knows(concepts))
-    rows = known[np.linspace(0, len(known) - 1, min(settings.named_pictures, len(known))).astype(int)]
-    style = np.zeros((1, max(1, len(config.styles))), np.float32)
-    style[0, config.styles.index(settings.default_style)] = 1.0
+    if len(known) == 0:
+        return f"{data} has a training picture of none of the concepts"
+    rows = known[np.linspace(0, len(known) - 1, min(most, len(known))).astype(int)]
+    code = np.zeros((1, max(1, len(config.styles))), np.float32)
+    code[0, config.styles.index(style)] = 1.0
     latent = np.zeros((1, config.latent_dim), np.float32)
-    feeds = [{"embedding": prototypes[row : row + 1], "latent": latent, "style": style} for row in rows]
-    return Naming(judge, material.generator, feeds, concepts[rows])
+    feeds = [{"embedding": prototypes[row : row + 1], "latent": latent, "style": code} for row in rows]
+    return Naming(judge, generator, feeds, concepts[rows])
 
 
 def note(made: Artefact, naming: Naming | str, draw: Draw) -> float:
@@ -93,7 +99,7 @@ def note(made: Artefact, naming: Naming | str, draw: Draw) -> float:
         return 0.0
     lost = naming.lost(draw)
     made.parity[NAMED] = f"{-lost:+.1f} points"
-    if lost > MOST_POINTS_LOST:
+    if not lost <= MOST_POINTS_LOST:
         most = f"at most {MOST_POINTS_LOST} is allowed"
         made.refusal = f"of what {made.file} draws {lost:.1f} points fewer are named rightly; {most}"
     return lost

@@ -11,11 +11,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from export.compilers import Compiled
+from export.compilers import Compiled, library_path
 
 SOC = "SM8650"  # Snapdragon 8 Gen 3, whose HTP is v75
 _TIMEOUT = 600  # s
-_LIBRARIES = ("libQnnHtp.so", "libQnnIr.so", "libQnnLpai.so", "libQnnSaver.so", "libQnnSystem.so")
 # The plugin is linked with the low-power audio core's library too, which compiling for HTP never calls; onnxruntime-qnn
 # leaves it out, so that another of Qualcomm's answers to its name.
 _INSTEAD = {"libQnnLpai.so": "libQnnSystem.so"}
@@ -63,10 +62,10 @@ def qualcomm_plugin(graph: bytes) -> Compiled:
     with tempfile.TemporaryDirectory() as folder:
         path, made = Path(folder) / "graph.tflite", Path(folder) / "compiled.tflite"
         path.write_bytes(graph)
-        for library in _LIBRARIES:
-            if not (qnn / library).exists() and library in _INSTEAD:
-                (Path(folder) / library).symlink_to(qnn / _INSTEAD[library])
-        search = os.pathsep.join((str(qnn), folder, str(root), os.environ.get("LD_LIBRARY_PATH", "")))
+        for library, other in _INSTEAD.items():
+            if not (qnn / library).exists():
+                (Path(folder) / library).symlink_to(qnn / other)
+        search = library_path(qnn, Path(folder), root)
         command = [str(applies), "--cmd=apply", f"--model={path}", f"--o={made}", "--soc_manufacturer=Qualcomm"]
         command += [f"--soc_model={SOC}", f"--libs={_plugin(root).parent}", "--err=--"]
         try:
@@ -79,16 +78,20 @@ def qualcomm_plugin(graph: bytes) -> Compiled:
             )
         except subprocess.TimeoutExpired:
             return Compiled(name, error=f"took more than {_TIMEOUT} s")
+        except OSError as error:  # of another machine's kind, or not to be executed
+            return Compiled(name, missing=f"{applies.name} does not run: {error.strerror or error}")
         size = made.stat().st_size if made.exists() else 0
-    return read_answer(name, (result.stdout + result.stderr).decode(errors="replace"), size)
+    said = (result.stdout + result.stderr).decode(errors="replace")
+    return read_answer(name, said, size, result.returncode)
 
 
-def read_answer(name: str, said: str, size: int) -> Compiled:
+def read_answer(name: str, said: str, size: int, returncode: int = 0) -> Compiled:
     """What the program said, of a compiled graph of `size` bytes; 0 where it wrote none."""
     found = _PARTITIONED.search(said)
-    if found is None or size == 0:
+    if found is None or size == 0 or returncode:
         why = _WHY.findall(said) or [line for line in said.splitlines() if line.startswith(("ERROR", "└"))]
-        return Compiled(name, error=why[-1].strip() if why else "it ended without a compiled graph")
+        ended = f"it ended with {returncode}" if returncode else "it ended without a compiled graph"
+        return Compiled(name, error=why[-1].strip() if why else ended)
     taken, total, parts = map(int, found.groups())
     kinds: dict[str, set[str]] = {}
     for place, code in _REFUSED.findall(said):

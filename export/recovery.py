@@ -60,22 +60,32 @@ def recover(bundle: Bundle, out: Path, data: Path | None = None) -> Recovered:
     manifest = bundle.manifest
     file = graph_file(bundle, "generator")
     pack = None if data is None else Pack.open(data)
+    generator, psnr = generator_of_bundle(bundle)
+    pictures = _pictures(manifest, generator, bundle.prototypes(), pack)
+    known = {} if pictures is None else {"pictures": pictures}
+    save_generator(out, generator, {"stage": "picture", "recovered from": manifest.files[file].sha256, **known})
+    return Recovered(out, psnr, pictures is not None)
+
+
+def generator_of_bundle(bundle: Bundle, count: int = _COMPARED) -> tuple[Generator, float]:
+    """A bundle's generator in evaluation mode, and the least PSNR in dB of `count` of its pictures to the graph's.
+
+    ExportError where the graph is not what the module of the manifest's configuration is exported as.
+    """
+    manifest, file = bundle.manifest, graph_file(bundle, "generator")
     try:
         config = GeneratorConfig.from_dict(dict(manifest.training["generator"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ExportError(f"bundle {manifest.name!r} does not say how its generator was configured") from error
     model = onnx.load_model_from_string(bundle.files[file])
     generator = generator_of(model, config)
-    psnr = float(compare(generator, model, bundle.prototypes()).min())
+    psnr = float(compare(generator, model, bundle.prototypes(), count).min())
     if not psnr >= LEAST_PSNR:
         raise ExportError(
             f"what was recovered of {file} draws pictures {psnr:.1f} dB PSNR from its own; "
             f"{LEAST_PSNR:.0f} or more is the same generator"
         )
-    pictures = _pictures(manifest, generator, bundle.prototypes(), pack)
-    known = {} if pictures is None else {"pictures": pictures}
-    save_generator(out, generator, {"stage": "picture", "recovered from": manifest.files[file].sha256, **known})
-    return Recovered(out, psnr, pictures is not None)
+    return generator, psnr
 
 
 def check_writable(out: Path) -> None:

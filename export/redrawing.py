@@ -17,7 +17,15 @@ from edge_s2i.data.pack import Pack
 from edge_s2i.evaluation.headline import without_pictures
 from edge_s2i.models.generator import Generator, generator_metadata, load_generator
 from export.artefact import Artefact
-from export.command import choose, console_of_export, cost_of_generator, info_of, name_files, table_of
+from export.command import (
+    choose,
+    console_of_export,
+    cost_of_generator,
+    info_of,
+    name_files,
+    progress_on,
+    table_of,
+)
 from export.generator_graphs import GeneratorGraphs
 from export.latency import measure_latency
 from export.material import GeneratorMaterial, with_config
@@ -36,8 +44,9 @@ def redraw(bundle: Bundle, picture: Path, out: Path, data: Path | None = None, e
     picture: picture.safetensors of the same concepts, styles and sizes. Its memory takes the bundle's prototypes for
     keys and the doubt of the bundle's calibration. Whose pictures it learned must be known: the bundle and the file say
     the same, or the file was recovered from the bundle, or `data` is the pack of both. Every graph is compared with
-    torch on every engine that is there, on the bundle's prototypes with and without latents. What was measured of the
-    bundle's pictures goes from its scores. engines: folder of other processes' engines.
+    torch on every engine that is there, on the bundle's prototypes with and without latents, and with `data` a
+    classifier names what those in fewer bits draw. What was measured of the bundle's pictures goes from its scores.
+    engines: folder of other processes' engines.
 
     Raises ExportError for what does not fit and where a graph does not compute what torch computes; then there is no
     bundle.
@@ -58,10 +67,15 @@ def redraw(bundle: Bundle, picture: Path, out: Path, data: Path | None = None, e
         out=out,
         targets=tuple(target for item in old for target in item.targets) or ("onnx",),
         precisions=tuple(item.precision for item in old),
+        default_style=manifest.default_style,
     )
     material = GeneratorMaterial(settings, generator, prototypes)
     graphs = GeneratorGraphs(
-        material, GeneratorParts(material), lambda text: console.print(text, style="dim", highlight=False)
+        material,
+        GeneratorParts(material),
+        lambda text: console.print(text, style="dim", highlight=False),
+        data,
+        progress_on(console),
     )
     artefacts = _make(graphs, old)
     try:

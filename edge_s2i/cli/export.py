@@ -208,7 +208,10 @@ def redraw(
     output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write: a folder, or a .zip.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="The data pack of both, for a bundle that does not say which pictures it learned."),
+        typer.Option(
+            help="The data pack of both: a classifier of its pictures names those in fewer bits; and for a bundle "
+            "that does not say which pictures it learned."
+        ),
     ] = None,
     runtimes: Annotated[
         Path | None, typer.Option(help="Folder of other engines to check on; EDGE_S2I_RUNTIMES names it too.")

