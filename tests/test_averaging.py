@@ -2,14 +2,19 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from edge_s2i.cli.main import main
+from edge_s2i.data.log_mel_cache import LogMelCache
+from edge_s2i.data.pack import Pack
 from edge_s2i.models.picture_tower import PictureTower
 from edge_s2i.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
 from edge_s2i.models.speech_weights import SpeechWeights
+from edge_s2i.models.torch_log_mel import normalize_log_mel
+from edge_s2i.training import averaging
 
 CONFIG = {"channels": [8], "blocks": [1], "kernels": [3], "heads": 2, "embedding_dim": 8}
 
@@ -64,3 +69,28 @@ def test_what_does_not_fit_is_one_line_and_writes_nothing(tmp_path, monkeypatch,
     assert main(["train", "average", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("mean*"))
+
+
+def test_batch_norms_of_the_mean_get_statistics_of_the_packs_speech(tmp_path, fixture_pack, monkeypatch):
+    monkeypatch.setattr(averaging, "_BATCH", 2)  # of the same length, or nearly: hardly anything is padded
+    monkeypatch.setattr(averaging, "_HUMAN_WEIGHT", 1.0)
+    first, second = (write_run(tmp_path / f"{seed}.safetensors", seed, ["a", "b"]) for seed in (1, 2))
+    out = tmp_path / "mean.safetensors"
+    assert main(["train", "average", str(first), str(second), "--data", str(fixture_pack), "-o", str(out)]) == 0
+    old, new, mean = (load_file(path) for path in (first, second, out))
+    name = "encoder.blocks.0.pointwise.weight"
+    torch.testing.assert_close(mean[name], 0.5 * old[name] + 0.5 * new[name])
+    encoder = SpeechWeights.load(out).encoder
+    cache = LogMelCache.of(Pack.open(fixture_pack))
+    means, variances = [], []
+    for clip in cache.of_split("train"):
+        log_mel, lengths = (torch.from_numpy(array) for array in cache.log_mel_batch(np.array([clip])))
+        with torch.no_grad():
+            heard = encoder.stem(normalize_log_mel(log_mel, lengths).unsqueeze(2))
+        means.append(heard.mean((0, 2, 3)))
+        variances.append(heard.var((0, 2, 3)))
+    variance = torch.stack(variances).mean(0)
+    found = encoder.stem_norm  # of 64 draws of these clips: near the mean over all
+    assert ((found.running_mean - torch.stack(means).mean(0)).abs() < 0.25 * variance.sqrt()).all()
+    assert ((found.running_var / variance - 1.0).abs() < 0.25).all()
+    assert (torch.stack(means).mean(0).abs() > variance.sqrt()).any()  # not what a norm begins with

@@ -11,7 +11,7 @@ import typer
 
 USAGE = """\
 Usage: edge-s2i train speech|picture [OPTIONS]
-       edge-s2i train average FIRST SECOND [--share 0.5] -o FILE
+       edge-s2i train average FIRST SECOND [--share 0.5] [--data PACK] -o FILE
        edge-s2i train embed SPEECH --data PACK -o FILE
        edge-s2i train refit PICTURE --data PACK -o FILE [--steps 100]
        edge-s2i train report RUN [-o FILE]
@@ -57,11 +57,15 @@ def average(
     second: Annotated[Path, typer.Argument(help="speech.safetensors of the run that started from it.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="File to write.")],
     share: Annotated[float, typer.Option(help="Part of the second run in the mean, 0 to 1.")] = 0.5,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Pack whose speech gives batch norms their statistics; the mean of both without."),
+    ] = None,
 ) -> None:
     """The mean of two runs of the speech stage: often better than either at what both were trained for."""
     from edge_s2i.training.averaging import average_runs
 
-    print(f"wrote {average_runs(first, second, share, out)}")
+    print(f"wrote {average_runs(first, second, share, out, data)}")
 
 
 def embed(
